@@ -1,0 +1,62 @@
+-- What Caravan keeps in central: which tables are sources, and which of their keys changed.
+create schema if not exists caravan;
+comment on schema caravan is 'Keeps client databases in step with this one';
+
+create table if not exists caravan.source (
+  id       integer generated always as identity,
+  name     text not null,
+  relation regclass not null,
+  key      text[] not null,
+  columns  text[] not null,
+  payload  text not null,
+  constraint source_pk primary key (id),
+  constraint source_name_unique unique (name),
+  constraint source_relation_unique unique (relation),
+  constraint source_payload_known check (payload in ('key', 'row'))
+);
+comment on table caravan.source is 'The tracked tables. Written by caravan.track and caravan.untrack';
+comment on column caravan.source.columns is 'The propagated columns, those of the key first';
+
+-- The change log. It says only that a key changed: the row is read when the change is delivered.
+-- Relies on: an id is drawn while the writer holds the row's lock, so that the newest id of a key only grows.
+create table if not exists caravan.change (
+  id     bigint generated always as identity,
+  xid    xid8 not null default pg_current_xact_id(),
+  source integer not null,
+  key    jsonb,
+  constraint change_pk primary key (id)
+);
+comment on table caravan.change is 'The change log: which key of which source changed in which transaction';
+comment on column caravan.change.key is 'The values of the key columns, e.g. [42]; null: the source was truncated';
+
+-- Which changes are new to a cursor is asked by transaction; the id comes along to bound the window.
+create index if not exists change_xid on caravan.change (xid) include (id);
+
+create table if not exists caravan.dead_letter (
+  id       bigint generated always as identity,
+  client   text not null,
+  source   text not null,
+  key      jsonb,
+  sqlstate text not null,
+  message  text not null,
+  attempts integer not null default 1,
+  first_at timestamptz not null default now(),
+  last_at  timestamptz not null default now(),
+  state    text not null default 'open',
+  constraint dead_letter_pk primary key (id),
+  constraint dead_letter_key_unique unique nulls not distinct (client, source, key),
+  constraint dead_letter_state_known check (state in ('open', 'resolved'))
+);
+create index if not exists dead_letter_open on caravan.dead_letter (client) where state = 'open';
+comment on table caravan.dead_letter is 'Changes that a client refuses, with the cause; never row data';
+
+-- The role of the hub. Grant it to the user that the hub connects as.
+do $$
+begin
+  create role caravan_hub nologin;
+exception
+  when duplicate_object then null;
+end
+$$;
+comment on role caravan_hub is 'May run what Caravan''s hub needs, and no more';
+grant usage on schema caravan to caravan_hub;

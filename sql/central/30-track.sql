@@ -1,0 +1,321 @@
+-- caravan.track and caravan.untrack: which tables are propagated.
+
+-- What track has checked and found about a table. Raises an error with a hint where it can't be a source.
+create or replace function caravan.primary_key(source regclass)
+returns text[]
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  kind constant "char" := (select relkind from pg_class where oid = source);
+  key constant text[] := (
+    select array_agg(a.attname::text order by k.position)
+    from pg_index i
+    cross join lateral unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indrelid = source and i.indisprimary and k.position <= i.indnkeyatts
+  );
+begin
+  if kind = 'p' then
+    raise exception '% is partitioned and cannot be a source', source
+      using errcode = 'feature_not_supported',
+        detail = 'ATTACH and DETACH PARTITION change the rows of a partitioned table and fire no trigger.',
+        hint = 'Track the partitions, each as a source of its own.';
+  elsif kind <> 'r' then
+    raise exception '% is not a table and cannot be a source', source
+      using errcode = 'wrong_object_type', hint = 'Track the table that holds the rows.';
+  elsif (select relpersistence from pg_class where oid = source) <> 'p' then
+    raise exception '% is unlogged or temporary and cannot be a source', source
+      using errcode = 'feature_not_supported',
+        detail = 'PostgreSQL empties it after a crash and fires no trigger.',
+        hint = format('alter table %s set logged', source);
+  elsif key is null then
+    raise exception '% has no primary key', source
+      using errcode = 'invalid_table_definition', hint = format('alter table %s add primary key (…)', source);
+  end if;
+  return key;
+end
+$$;
+revoke all on function caravan.primary_key from public;
+
+-- The columns to propagate, those of the key first and each once.
+create or replace function caravan.propagated(source regclass, key text[], columns text[])
+returns text[]
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name text;
+  generated "char";
+begin
+  foreach name in array columns loop
+    select attgenerated into generated
+    from pg_attribute
+    where attrelid = source and attname = name and attnum > 0 and not attisdropped;
+    if not found then
+      raise exception '% has no column "%"', source, name
+        using errcode = 'undefined_column',
+          hint = 'Its columns: ' || (
+            select string_agg(quote_ident(attname), ', ' order by attnum)
+            from pg_attribute where attrelid = source and attnum > 0 and not attisdropped
+          );
+    elsif generated = 'v' then
+      raise exception 'column "%" of % is a virtual generated column and cannot be propagated', name, source
+        using errcode = 'feature_not_supported',
+          hint = 'Propagate the columns that it is computed from, or make it STORED.';
+    end if;
+  end loop;
+  return key || array(
+    select c from unnest(columns) with ordinality as u (c, position)
+    where c <> all (key)
+    group by c order by min(position)
+  );
+end
+$$;
+revoke all on function caravan.propagated from public;
+
+-- The base type of a column, as it is written in SQL: a client need not know central's domains.
+create or replace function caravan.column_type(source regclass, column_name text)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive base (oid) as (
+    select atttypid from pg_attribute where attrelid = source and attname = column_name
+    union all
+    select t.typbasetype from base join pg_type t using (oid) where t.typtype = 'd'
+  )
+  select format_type(oid, -1) from base join pg_type t using (oid) where t.typtype <> 'd'
+$$;
+revoke all on function caravan.column_type from public;
+
+-- Makes the functions of one source:
+--   key_N(row)      its key as JSON
+--   find_N(key)     the row with this key as JSON text, each value in PostgreSQL's own text form
+--   scan_N(after)   the keys and rows that follow a key, in the order of the key
+--   log_N()         the trigger function
+-- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
+-- a column of the key never breaks a user's write, and dropping one is refused.
+create or replace function caravan.make_functions(source caravan.source)
+returns void
+language plpgsql
+as $$
+declare
+  n constant int := source.id;
+  row_text constant text := format('(select row_to_json(r)::text from (select %s) as r)', (
+    select string_agg(format('t.%1$I::text as %1$I', c), ', ' order by position)
+    from unnest(source.columns) with ordinality as u (c, position)
+  ));
+  key_columns constant text := (
+    select string_agg(format('t.%I', c), ', ' order by position)
+    from unnest(source.key) with ordinality as u (c, position)
+  );
+  key_of constant text := format('jsonb_build_array(%s)', key_columns);
+  key_values constant text := (
+    select string_agg(format('(%%1$s ->> %s)::%s', position - 1, caravan.column_type(source.relation, c)), ', '
+      order by position)
+    from unnest(source.key) with ordinality as u (c, position)
+  );
+  notified_row constant text := case when source.payload = 'row' then format(
+    'case when tg_op <> ''DELETE'' and %s < 8000 then (select row_to_json(r) from (select %s) as r) end, true',
+    (select string_agg(format('coalesce(pg_column_size(new.%I), 0)', c), ' + ') from unnest(source.columns) as c),
+    (select string_agg(format('new.%1$I as %1$I', c), ', ' order by position)
+     from unnest(source.columns) with ordinality as u (c, position))
+  ) else 'null, false' end;
+begin
+  execute format($f$
+    create or replace function caravan.key_%1$s(t %2$s) returns jsonb
+    language sql stable
+    return %3$s
+  $f$, n, source.relation, key_of);
+
+  execute format($f$
+    create or replace function caravan.find_%1$s(key jsonb) returns setof text
+    language sql stable
+    begin atomic
+      select %3$s from only %2$s as t where (%4$s) = (%5$s);
+    end
+  $f$, n, source.relation, row_text, key_columns, format(key_values, 'find_' || n || '.key'));
+
+  -- Two branches, so that each is an index scan that stops after `most` rows.
+  execute format($f$
+    create or replace function caravan.scan_%1$s(after jsonb, most int) returns table (key jsonb, "row" text)
+    language sql stable
+    begin atomic
+      (select %6$s, %3$s from only %2$s as t where after is null order by %4$s limit most)
+      union all
+      (select %6$s, %3$s from only %2$s as t where (%4$s) > (%5$s) order by %4$s limit most);
+    end
+  $f$, n, source.relation, row_text, key_columns, format(key_values, 'after'), key_of);
+
+  execute format($f$
+    create or replace function caravan.log_%1$s() returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp %4$s
+    as $body$
+    declare
+      old_key jsonb;
+      new_key jsonb;
+    begin
+      if tg_op in ('UPDATE', 'DELETE') then
+        old_key := caravan.key_%1$s(old);
+      end if;
+      if tg_op in ('UPDATE', 'INSERT') then
+        new_key := caravan.key_%1$s(new);
+      end if;
+      if tg_op = 'TRUNCATE' or old_key <> new_key or new_key is null then
+        insert into caravan.change (source, key) values (%1$s, old_key);
+      end if;
+      if new_key is not null then
+        insert into caravan.change (source, key) values (%1$s, new_key);
+      end if;
+      perform caravan.ring(%2$L, lower(tg_op), coalesce(new_key, old_key), %3$s);
+      return null;
+    end
+    $body$
+  $f$, n, source.name, notified_row,
+    -- The text form of some types follows settings of the user's session. The key in the log must not.
+    case when exists (
+      select from unnest(source.key) as c
+      where caravan.column_type(source.relation, c)
+        not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'boolean')
+    ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres'
+      set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' $set$ else '' end);
+  execute format('revoke all on function caravan.key_%1$s, caravan.find_%1$s, caravan.scan_%1$s, caravan.log_%1$s
+    from public', n);
+end
+$$;
+revoke all on function caravan.make_functions from public;
+
+create or replace function caravan.drop_functions(source caravan.source)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  prefix text;
+begin
+  foreach prefix in array array['log', 'scan', 'find', 'key'] loop
+    execute format('drop function if exists caravan.%I cascade', prefix || '_' || source.id);
+  end loop;
+end
+$$;
+revoke all on function caravan.drop_functions from public;
+
+-- A condition that is true when a column really differs: in its text, and not only by its type's equality, for which
+-- 1.0 equals 1.00, and which json has not. Types whose equality is that of their text are compared as they are.
+create or replace function caravan.differs(source regclass, column_name text)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('old.%1$I%2$s is distinct from new.%1$I%2$s', column_name, case
+    when type in ('smallint', 'integer', 'bigint', 'boolean', 'uuid', 'bytea', 'date',
+      'timestamp without time zone', 'timestamp with time zone') then ''
+    when type in ('text', 'character varying') then ' collate "C"'
+    else '::text'
+  end)
+  from caravan.column_type(source, column_name) as type
+$$;
+revoke all on function caravan.differs from public;
+
+-- UPDATE, not UPDATE OF: that one looks at what the statement names, and a BEFORE trigger may change more.
+-- ENABLE ALWAYS: rows that arrive in central by logical replication are changes too.
+create or replace function caravan.make_triggers(source caravan.source)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  event text;
+  really_differs constant text := (
+    select string_agg(caravan.differs(source.relation, c), ' or ') from unnest(source.columns) as c
+  );
+begin
+  foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
+    execute format(
+      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s execute function caravan.log_%5$s()',
+      event,
+      source.relation,
+      case event when 'truncate' then 'statement' else 'row' end,
+      case event when 'update' then format('when (%s)', really_differs) end,
+      source.id
+    );
+    execute format('alter table %s enable always trigger caravan_%s', source.relation, event);
+  end loop;
+end
+$$;
+revoke all on function caravan.make_triggers from public;
+
+-- Tracks a table: from now on each change of these columns goes to the clients that map them. The key is the primary
+-- key. Tracking it again with other columns keeps its history. To be called by the owner of the schema caravan.
+create or replace function caravan.track(source regclass, columns text[], payload text default 'key')
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  source_key constant text[] := caravan.primary_key(source);
+  source_columns constant text[] := caravan.propagated(source, source_key, columns);
+  source_name constant text := (
+    select format('%I.%I', nspname, relname)
+    from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = source
+  );
+  tracked caravan.source;
+begin
+  if payload is null or payload not in ('key', 'row') then
+    raise exception 'payload must be ''key'' or ''row'', not %', coalesce(quote_literal(payload), 'null')
+      using errcode = 'invalid_parameter_value';
+  end if;
+  -- No write may slip between the old triggers and the new ones.
+  execute format('lock table %s in share row exclusive mode', source);
+  -- A table of that name was tracked, dropped and made anew: that is another history.
+  perform caravan.untrack(s.name) from caravan.source s where s.name = source_name and s.relation <> source;
+
+  insert into caravan.source as s (name, relation, key, columns, payload)
+  values (source_name, source, source_key, source_columns, track.payload)
+  on conflict on constraint source_relation_unique do update
+    set name = excluded.name, key = excluded.key, columns = excluded.columns, payload = excluded.payload
+  returning s.* into tracked;
+
+  -- Operators of a key's type may live elsewhere than in pg_catalog (citext). The functions bind them when made.
+  perform set_config('search_path', concat_ws(', ', 'pg_catalog', (
+    select string_agg(distinct quote_ident(nspname), ', ')
+    from pg_attribute a join pg_type t on t.oid = atttypid join pg_namespace n on n.oid = typnamespace
+    where attrelid = source and attname = any (source_key) and nspname <> 'pg_catalog'
+  ), 'pg_temp'), true);
+  perform caravan.make_functions(tracked);
+  perform caravan.make_triggers(tracked);
+end
+$$;
+comment on function caravan.track is 'Propagates these columns of a table to the clients that map them';
+revoke all on function caravan.track from public;
+
+-- Stops tracking and forgets the source's changes. The clients keep their rows.
+create or replace function caravan.untrack(source text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tracked caravan.source;
+begin
+  delete from caravan.source s
+  where s.name = untrack.source or s.relation = to_regclass(untrack.source)
+  returning s.* into tracked;
+  if not found then
+    raise exception '% is not tracked', quote_literal(source)
+      using errcode = 'undefined_object',
+        hint = 'Tracked are: ' || coalesce((select string_agg(name, ', ') from caravan.source), 'none');
+  end if;
+  perform caravan.drop_functions(tracked);  -- cascades to the triggers
+  delete from caravan.change c where c.source = tracked.id;
+end
+$$;
+comment on function caravan.untrack is 'Stops propagating a table';
+revoke all on function caravan.untrack from public;

@@ -1,0 +1,290 @@
+-- Reading: the hub asks for the next page of changes that follows a cursor, and passes it on as it is.
+--
+-- A cursor is JSON that is made here and kept by each client:
+--   epoch     which history of central it belongs to
+--   snapshot  the client reflects every change that is visible in it
+--   filled    source -> which mapping it was filled with
+--   fill      while a source is being filled: source, mark, after (a key), rows, total, since
+--   window    within a backlog: upto (the snapshot that ends it), after and last (ids of changes)
+-- A page is JSON:
+--   cursor    the cursor that the client has when it has applied the page
+--   sources   source -> its key and the types of its columns
+--   cleared   the sources that were truncated; their rows go before any change of this page
+--   changes   source -> [{"key": [42], "row": {"name": "Ada", …}}]; without a row, the key is gone
+
+-- Which history this is: another cluster, a timeline after a promotion, another database, a restored log.
+create or replace function caravan.epoch()
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select concat_ws('/',
+    (select system_identifier from pg_control_system()),
+    left(pg_walfile_name(pg_current_wal_lsn()), 8),
+    (select oid from pg_database where datname = current_database()),
+    'caravan.change'::regclass::oid)
+$$;
+revoke all on function caravan.epoch from public;
+
+-- What a page says of its sources.
+create or replace function caravan.describe(names text[])
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', (
+    select jsonb_object_agg(c, caravan.column_type(relation, c)) from unnest(columns) as c
+  ))), '{}')
+  from caravan.source
+  where name = any (names)
+$$;
+revoke all on function caravan.describe from public;
+
+-- Rows cross as the text that they are: nothing parses them on their way.
+create or replace function caravan.page(cursor jsonb, cleared text[], names text[], items text[])
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('{"cursor": %s, "sources": %s, "cleared": %s, "changes": {%s}}',
+    cursor, caravan.describe(names || cleared), to_json(cleared), (
+      select string_agg(format('%s: [%s]', to_json(name), list), ', ')
+      from (
+        select name, string_agg(item, ', ' order by position) as list
+        from unnest(names, items) with ordinality as u (name, item, position)
+        group by name
+      ) as by_source
+    ))
+$$;
+revoke all on function caravan.page from public;
+
+-- For the progress of a fill. Counts only where PostgreSQL has no estimate yet.
+create or replace function caravan.estimated_rows(source caravan.source)
+returns bigint
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  rows bigint := (select reltuples from pg_class where oid = source.relation);
+begin
+  if rows <= 0 then
+    execute format('select count(*) from only %s', source.relation) into rows;
+  end if;
+  return rows;
+end
+$$;
+revoke all on function caravan.estimated_rows from public;
+
+-- The next page of a fill: the rows that follow the last key, at most max_rows of them and about max_bytes.
+create or replace function caravan.fill_page(
+  inout cursor jsonb, max_rows int, max_bytes int,
+  out page text, out changes int, out progress text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  source constant caravan.source := (select s from caravan.source s where s.name = cursor #>> '{fill,source}');
+  total constant bigint := cursor #>> '{fill,total}';
+  since constant timestamptz := cursor #>> '{fill,since}';
+  after jsonb := nullif(cursor #> '{fill,after}', 'null');
+  filled bigint := cursor #>> '{fill,rows}';
+  bytes bigint := 0;
+  items text[] := '{}';
+  cut boolean := false;
+  seconds numeric;
+  next record;
+begin
+  for next in execute format('select key, "row" from caravan.scan_%s($1, $2)', source.id) using after, max_rows loop
+    cut := bytes >= max_bytes;
+    exit when cut;
+    items := items || format('{"key": %s, "row": %s}', next.key, next.row);
+    bytes := bytes + octet_length(next.row);
+    after := next.key;
+  end loop;
+  changes := cardinality(items);
+  filled := filled + changes;
+  seconds := greatest(extract(epoch from clock_timestamp() - since), 0.001);
+
+  if cut or changes = max_rows then
+    cursor := cursor || jsonb_build_object(
+      'fill', cursor -> 'fill' || jsonb_build_object('after', after, 'rows', filled));
+    progress := format('%s of about %s rows of %s (%s %%), %s rows/s, about %s s left', filled,
+      greatest(total, filled), source.name, 100 * filled / greatest(total, filled), round(filled / seconds),
+      ceil(greatest(total - filled, 0) * seconds / filled));
+  else
+    cursor := jsonb_set(cursor - 'fill', array['filled', source.name], cursor #> '{fill,mark}');
+    progress := format('all %s rows of %s, in %s s', filled, source.name, round(seconds, 1));
+  end if;
+  page := caravan.page(cursor, '{}', array_fill(source.name, array[changes]), items);
+end
+$$;
+revoke all on function caravan.fill_page from public;
+
+-- The next page of what is new since the cursor's snapshot. New is what is visible now and was not visible in it:
+--   xid >= pg_snapshot_xmax(snapshot) or xid = any (pg_snapshot_xip(snapshot))
+-- which leaves no gap when transactions commit in another order than they began, and waits for none.
+-- The first page finds the window: now is the snapshot that ends it. Each page takes what follows the last one by id;
+-- a key stands at its newest id in the page.
+-- Relies on: all queries of a stable function see what the query that calls it sees.
+create or replace function caravan.window_page(
+  inout cursor jsonb, wanted int[], max_rows int, max_bytes int,
+  out page text, out changes int, out more boolean, out progress text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  since constant pg_snapshot := cursor ->> 'snapshot';
+  since_xmax constant xid8 := pg_snapshot_xmax(since);
+  since_xip constant xid8[] := array(select pg_snapshot_xip(since));
+  upto constant pg_snapshot := coalesce(cursor #>> '{window,upto}', pg_current_snapshot()::text);
+  after bigint := cursor #>> '{window,after}';
+  last bigint := cursor #>> '{window,last}';
+  next caravan.change[];
+  position bigint;
+  bytes bigint := 0;
+  cleared text[] := '{}';
+  names text[] := '{}';
+  items text[] := '{}';
+  named constant int := 3;
+  change record;
+begin
+  if last is null then
+    select min(id) - 1, max(id) into after, last
+    from caravan.change
+    where xid >= since_xmax or xid = any (since_xip);
+  end if;
+  next := array(
+    select c
+    from caravan.change c
+    where id > after and id <= last
+      and (xid >= since_xmax or xid = any (since_xip)) and pg_visible_in_snapshot(xid, upto)
+      and source = any (wanted)
+    order by id
+    limit max_rows
+  );
+  changes := 0;
+  more := cardinality(next) = max_rows;
+
+  -- A source's rows are found only for its own keys: CASE promises that.
+  if cardinality(next) > 0 then
+    for change in execute format($q$
+      with newest as (
+        select distinct on (source, key) id, source, key from unnest($1) order by source, key, id desc
+      )
+      select n.id, n.key, s.name, case n.source %s end as "row"
+      from newest n
+      join caravan.source s on s.id = n.source
+      order by n.id
+    $q$, (
+      select string_agg(format('when %1$s then (select r from caravan.find_%1$s(n.key) as r)', w), ' ')
+      from unnest(wanted) as w
+    )) using next loop
+      more := more or bytes >= max_bytes;
+      exit when bytes >= max_bytes;
+      position := change.id;
+      changes := changes + 1;
+      progress := case when changes <= named
+        then concat_ws(', ', progress, change.name || ' ' || coalesce(change.key::text, 'truncated')) else progress end;
+      if change.key is null then
+        cleared := cleared || change.name;
+      else
+        names := names || change.name;
+        items := items || case when change.row is null then format('{"key": %s}', change.key)
+          else format('{"key": %s, "row": %s}', change.key, change.row) end;
+        bytes := bytes + octet_length(items[cardinality(items)]);
+      end if;
+    end loop;
+  end if;
+
+  progress := progress || case when changes > named then format(' and %s more', changes - named) else '' end;
+  cursor := case when more
+    then cursor || jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
+    else cursor - 'window' || jsonb_build_object('snapshot', upto) end;
+  page := caravan.page(cursor, cleared, names, items);
+end
+$$;
+revoke all on function caravan.window_page from public;
+
+-- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
+-- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
+-- that a mapping that was edited is filled again.
+--   cursor    the cursor after this page
+--   changes   how many changes are in the page
+--   more      whether to ask again at once
+--   progress  what the page brings, in words
+--   refusing  the clients that have open dead letters, as ',blog,shop,'
+-- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
+create or replace function caravan.read(
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int,
+  out page text, out changes int, out more boolean, out progress text, out refusing text
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
+as $$
+declare
+  now_visible constant pg_snapshot := pg_current_snapshot();
+  history constant text := caravan.epoch();
+  wanted int[] := '{}';
+  to_fill caravan.source;
+  mark text;
+  wish record;
+  tracked caravan.source;
+begin
+  if cursor is null or cursor ->> 'epoch' <> history
+    or pg_snapshot_xmax((cursor ->> 'snapshot')::pg_snapshot) > pg_snapshot_xmax(now_visible)
+  then
+    cursor := jsonb_build_object('epoch', history, 'snapshot', now_visible, 'filled', '{}'::jsonb);
+  end if;
+
+  refusing := (
+    select ',' || string_agg(distinct client, ',') || ',' from caravan.dead_letter where state = 'open'
+  );
+  for wish in select source, fingerprint from jsonb_to_recordset(sources) as s (source text, fingerprint text) loop
+    select s.* into tracked from caravan.source s where s.name = wish.source;
+    if not found then
+      raise exception 'central does not track the source %', wish.source
+        using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
+    end if;
+    wanted := wanted || tracked.id;
+    if to_fill is null
+      and cursor -> 'filled' ->> wish.source is distinct from concat_ws('/', tracked.id, wish.fingerprint)
+    then
+      to_fill := tracked;
+      mark := concat_ws('/', tracked.id, wish.fingerprint);
+    end if;
+  end loop;
+
+  if to_fill is null then
+    select w.cursor, w.page, w.changes, w.more, w.progress into cursor, page, changes, more, progress
+    from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes) w;
+    return;
+  end if;
+  if cursor #>> '{fill,mark}' is distinct from mark then
+    cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark,
+      'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
+  end if;
+  select f.cursor, f.page, f.changes, f.progress into cursor, page, changes, progress
+  from caravan.fill_page(cursor, max_rows, max_bytes) f;
+  more := true;
+end
+$$;
+comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';
+revoke all on function caravan.read from public;
+grant execute on function caravan.read to caravan_hub;

@@ -1,0 +1,9 @@
+-- Installs Caravan in the central database, or brings it up to date: psql -f sql/central/install.sql
+\set ON_ERROR_STOP on
+begin;
+\ir 10-tables.sql
+\ir 20-doorbell.sql
+\ir 30-track.sql
+\ir 40-read.sql
+\ir 50-dead-letters.sql
+commit;

@@ -1,0 +1,33 @@
+-- What Caravan keeps in a client's database: how far it has come, and which of its rows came from central.
+create schema if not exists caravan;
+comment on schema caravan is 'Keeps tables of this database in step with a central one';
+
+create table if not exists caravan.cursor (
+  client     text not null,
+  step       bigint not null default 0,
+  cursor     jsonb,
+  applied_at timestamptz not null default now(),
+  constraint cursor_pk primary key (client)
+);
+comment on table caravan.cursor is 'How far each client in this database has come; delete a row to have that client filled anew';
+comment on column caravan.cursor.step is 'Counts the pages applied; a page made for another step is not written';
+
+create table if not exists caravan.owned (
+  client text not null,
+  target text not null,
+  key    jsonb not null,
+  constraint owned_pk primary key (client, target, key)
+);
+comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';
+
+-- The role of the hub. Grant it, and the DML that its mapping needs, to the user that the hub connects as.
+do $$
+begin
+  create role caravan_hub nologin;
+exception
+  when duplicate_object then null;
+end
+$$;
+comment on role caravan_hub is 'May run what Caravan''s hub needs, and no more';
+grant usage on schema caravan to caravan_hub;
+grant select, insert, update, delete on caravan.cursor, caravan.owned to caravan_hub;

@@ -1,0 +1,181 @@
+-- A mapping says how sources become tables of a client. It is a JSON array of targets:
+--   source   the source in central, e.g. "public.users"
+--   table    the client's table, e.g. "public.members"
+--   key      column of the table -> column of the source's key, e.g. {"user_id": "id"}; needs a unique index
+--   columns  column of the table -> expression over the source's columns, e.g. {"mail": "lower(email)"}
+--   where    optional: only rows for which this expression is true, e.g. "site = 'blog'"
+--   rows     optional: "shared" (default), the table also has rows of its own; "central", all its rows are central's
+-- An expression is SQL. One that is just a column's name takes the value as it is, whatever its type.
+
+-- The targets, parents before the children that reference them. `position` is that in the mapping.
+create or replace function caravan.targets(mapping jsonb)
+returns table (target jsonb, relation regclass, depth int, "position" bigint)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive target (target, relation, "position") as (
+    select t, to_regclass(t ->> 'table'), p from jsonb_array_elements(mapping) with ordinality as m (t, p)
+  ), level (relation, depth) as (
+    select distinct t.relation, 0 from target t
+    union
+    select c.conrelid, l.depth + 1
+    from level l
+    join pg_constraint c on c.confrelid = l.relation and c.contype = 'f' and c.conrelid <> c.confrelid
+    where c.conrelid in (select t.relation from target t) and l.depth < jsonb_array_length(mapping)
+  )
+  select t.target, t.relation, max(l.depth), t.position
+  from target t
+  left join level l on l.relation = t.relation
+  group by t.target, t.relation, t.position
+$$;
+
+-- The sources of a mapping in the order in which they are to be filled, each with a fingerprint of its targets.
+create or replace function caravan.sources(mapping jsonb)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_agg(jsonb_build_object('source', source, 'fingerprint', fingerprint) order by depth, "position")
+  from (
+    select target ->> 'source' as source, md5(string_agg(target::text, ',' order by "position")) as fingerprint,
+      min(depth) as depth, min("position") as "position"
+    from caravan.targets(mapping)
+    group by target ->> 'source'
+  ) as by_source
+$$;
+
+-- The type of a column, as a cast needs it. A type modifier is left to the assignment, which refuses a text that is
+-- too long where a cast would cut it.
+create or replace function caravan.column_type(relation regclass, column_name text)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  type text := (
+    select format_type(atttypid, -1)
+    from pg_attribute
+    where attrelid = relation and attname = column_name and attnum > 0 and not attisdropped
+  );
+begin
+  if type is null then
+    raise exception 'the table % has no column "%"', relation, column_name using errcode = 'undefined_column';
+  end if;
+  return type;
+end
+$$;
+
+-- The equality operator of a type, with its schema: that of an extension's type is where the extension is (citext).
+create or replace function caravan.equality(type regtype)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when typtype = 'b' then format('operator(%I.=)', nspname) else 'operator(pg_catalog.=)' end
+  from pg_type t join pg_namespace n on n.oid = t.typnamespace
+  where t.oid = type
+$$;
+
+-- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], the client as $2
+-- and the table as $3.
+--   clear   deletes all rows that came from central
+--   remove  deletes the keys that are gone or whose rows left the filter
+--   upsert  writes the rows that pass the filter, where they differ
+--   own     notes the keys of a shared table
+-- `source` is what a page says of it: {"key": ["id"], "columns": {"id": "bigint", …}}.
+create or replace function caravan.statements(
+  target jsonb, source jsonb,
+  out clear text, out remove text, out upsert text, out own text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  relation constant regclass := to_regclass(target ->> 'table');
+  keys text;        -- k1, k2
+  key_values text;  -- the same of a key as JSON, %s
+  key_matches text;
+  columns text;     -- c1, c2
+  new_values text;  -- new.v1, new.v2
+  assignments text;
+  old_row text;
+  new_row text;
+  expressions text;
+  typed_row text;
+  incoming text;
+begin
+  if relation is null then
+    raise exception 'there is no table %', target ->> 'table'
+      using errcode = 'undefined_table', hint = 'Name it with its schema, e.g. public.members.';
+  end if;
+
+  select string_agg(quote_ident(name), ', '), string_agg(value, ', '),
+    string_agg(format('t.%I %s %s', name, caravan.equality(type::regtype), value), ' and ')
+  into keys, key_values, key_matches
+  from (
+    select name, type, format('(%%1$s ->> %s)::%s', k.position - 1, type) as value
+    from jsonb_array_elements_text(source -> 'key') with ordinality as k (source_column, position)
+    left join jsonb_each_text(target -> 'key') as m (name, source_column) using (source_column)
+    cross join lateral caravan.column_type(relation, name) as type
+    order by k.position
+  ) as key;
+
+  select string_agg(format(', %I', name), '' order by n), string_agg(format(', new.v%s', n), '' order by n),
+    string_agg(format('%1$I = excluded.%1$I', name), ', ' order by n),
+    string_agg(format('t.%I', name), ', ' order by n), string_agg(format('excluded.%I', name), ', ' order by n),
+    string_agg(format('(%s)::%s as v%s, ',
+      case when source -> 'columns' ? expression then format('change.row ->> %L', expression) else expression end,
+      caravan.column_type(relation, name), n), '' order by n)
+  into columns, new_values, assignments, old_row, new_row, expressions
+  from jsonb_each_text(target -> 'columns') with ordinality as c (name, expression, n);
+
+  -- A type of central's that this database does not know is text here.
+  select string_agg(format('(change.row ->> %1$L)::%2$s as %1$I', name, coalesce(to_regtype(type)::text, 'text')), ', ')
+  into typed_row
+  from jsonb_each_text(source -> 'columns') as c (name, type);
+
+  incoming := format($q$
+    jsonb_to_recordset($1) as change (key jsonb, "row" jsonb)
+    cross join lateral (
+      select %s change.row is not null and coalesce((%s), false) as passes from (select %s) as source_row
+    ) as new
+  $q$, expressions, coalesce(target ->> 'where', 'true'), typed_row);
+
+  upsert := format('insert into %s as t (%s %s) select %s %s from %s where new.passes on conflict (%s) do ',
+    relation, keys, columns, format(key_values, 'change.key'), new_values, incoming, keys)
+    || case when columns is null then 'nothing' else format(
+      'update set %s where row(%s)::record operator(pg_catalog.*<>) row(%s)::record', assignments, old_row, new_row
+    ) end;
+
+  if target ->> 'rows' = 'central' then
+    clear := format('delete from %s', relation);
+    remove := format('delete from %s as t using %s where not new.passes and %s',
+      relation, incoming, format(key_matches, 'change.key'));
+  else
+    clear := format($q$
+      with gone as (delete from caravan.owned o where o.client = $2 and o.target = $3 returning o.key)
+      delete from %s as t using gone where %s
+    $q$, relation, format(key_matches, 'gone.key'));
+    remove := format($q$
+      with gone as (
+        delete from caravan.owned o using %s
+        where not new.passes and o.client = $2 and o.target = $3 and o.key = change.key
+        returning o.key
+      )
+      delete from %s as t using gone where %s
+    $q$, incoming, relation, format(key_matches, 'gone.key'));
+    own := format($q$
+      insert into caravan.owned (client, target, key) select $2, $3, change.key from %s where new.passes
+      on conflict do nothing
+    $q$, incoming);
+  end if;
+exception
+  when syntax_error_or_access_rule_violation then
+    raise exception 'mapping of % to %: %', target ->> 'source', target ->> 'table', sqlerrm using errcode = sqlstate;
+end
+$$;

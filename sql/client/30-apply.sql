@@ -1,0 +1,191 @@
+-- Applying: a page of changes becomes rows, and the cursor moves with them, in one transaction.
+
+-- Applies changes of several sources, {"public.users": [{"key": …, "row": …}]}: deletes children before parents, then
+-- writes parents before children. Raises what the database raises.
+create or replace function caravan.apply_changes(
+  client text, statements jsonb, cleared jsonb, changes jsonb,
+  out written bigint, out removed bigint
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  s record;
+  count bigint;
+begin
+  written := 0;
+  removed := 0;
+  for s in select * from jsonb_to_recordset(statements)
+      as s (source text, target text, clear text, remove text, n int) order by n desc
+  loop
+    if cleared ? s.source then
+      execute s.clear using null::jsonb, client, s.target;
+      get diagnostics count = row_count;
+      removed := removed + count;
+    end if;
+    if changes ? s.source then
+      execute s.remove using changes -> s.source, client, s.target;
+      get diagnostics count = row_count;
+      removed := removed + count;
+    end if;
+  end loop;
+  for s in select * from jsonb_to_recordset(statements)
+      as s (source text, target text, upsert text, own text, n int) where changes ? source order by n
+  loop
+    execute s.upsert using changes -> s.source, client, s.target;
+    get diagnostics count = row_count;
+    written := written + count;
+    if s.own is not null then
+      execute s.own using changes -> s.source, client, s.target;
+    end if;
+  end loop;
+end
+$$;
+
+-- Applies changes one by one, each under a savepoint, and those that are refused again after the others, for as long
+-- as that gets any of them in. Each time in the other direction: a unique value that passes along a chain of rows
+-- needs two rounds, however the chain is ordered.
+create or replace function caravan.apply_singly(
+  client text, statements jsonb, cleared jsonb, changes jsonb,
+  out written bigint, out removed bigint, out refused jsonb
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  pending jsonb := (
+    select coalesce(jsonb_agg(jsonb_build_object('source', source, 'change', change)), '[]')
+    from (
+      select source, '{"key": null}'::jsonb as change from jsonb_array_elements_text(cleared) as c (source)
+      union all
+      select source, change from jsonb_each(changes) as c (source, list), jsonb_array_elements(list) as change
+    ) as everything
+  );
+  before int;
+  single record;
+  count record;
+  cause text;
+begin
+  written := 0;
+  removed := 0;
+  loop
+    before := jsonb_array_length(pending);
+    refused := '[]';
+    for single in
+      select p ->> 'source' as source, p -> 'change' as change
+      from jsonb_array_elements(pending) as p
+    loop
+      begin
+        if single.change -> 'key' = 'null' then
+          count := caravan.apply_changes(client, statements, jsonb_build_array(single.source), '{}');
+        else
+          count := caravan.apply_changes(client, statements, '[]',
+            jsonb_build_object(single.source, jsonb_build_array(single.change)));
+        end if;
+        written := written + count.written;
+        removed := removed + count.removed;
+      exception
+        when data_exception or integrity_constraint_violation or raise_exception then
+          get stacked diagnostics cause = message_text;
+          refused := jsonb_build_array(jsonb_build_object('source', single.source, 'change', single.change,
+            'sqlstate', sqlstate, 'message', cause)) || refused;
+      end;
+    end loop;
+    exit when jsonb_array_length(refused) in (0, before);
+    pending := refused;
+  end loop;
+  refused := (
+    select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
+      'sqlstate', r -> 'sqlstate',
+      -- PostgreSQL quotes the offending value after a colon. Row data has no place in a dead letter.
+      'message', regexp_replace(r ->> 'message', ': ".*"', ''))), '[]')
+    from jsonb_array_elements(refused) as r
+  );
+end
+$$;
+
+-- Where a client stands: its step, its cursor (null: nothing has come yet), and the sources that its mapping wants.
+create or replace function caravan.standing(client text, mapping jsonb, out step bigint, out cursor text, out sources text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  select c.step, c.cursor into step, cursor from caravan.cursor c where c.client = standing.client;
+  if not found then
+    insert into caravan.cursor (client) values (standing.client) on conflict do nothing;
+    step := 0;
+  end if;
+  sources := caravan.sources(mapping);
+end
+$$;
+comment on function caravan.standing is 'How far a client has come';
+
+-- Applies a page that was read for a client that stood at `expected_step`. Returns the client's step afterwards, the
+-- number of rows written and removed, and as the outcome:
+--   applied  the cursor has moved to the page's
+--   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
+--   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
+--            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
+-- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
+create or replace function caravan.apply(
+  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb,
+  out outcome text, out step bigint, out written bigint, out removed bigint, out refused text
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
+as $$
+declare
+  statements jsonb;
+begin
+  written := 0;
+  removed := 0;
+  perform from caravan.cursor c where c.client = apply.client and c.step = expected_step for update;
+  if not found then
+    outcome := 'stale';
+    return;
+  end if;
+
+  select jsonb_agg(to_jsonb(s) || jsonb_build_object('source', target -> 'source', 'target', target -> 'table', 'n', n))
+  into statements
+  from (select target, row_number() over (order by depth, "position") as n from caravan.targets(mapping)) as t
+  cross join lateral caravan.statements(target, page -> 'sources' -> (target ->> 'source')) as s
+  where page -> 'sources' ? (target ->> 'source');
+
+  begin
+    select a.written, a.removed into written, removed
+    from caravan.apply_changes(client, statements, page -> 'cleared', page -> 'changes') as a;
+  exception
+    when data_exception or integrity_constraint_violation or raise_exception or cardinality_violation then
+      begin
+        select a.written, a.removed, a.refused into written, removed, refused
+        from caravan.apply_singly(client, statements, page -> 'cleared', page -> 'changes') as a;
+        if exists (
+          select r.source, r.key from jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb)
+          except
+          select s.source, s.key from jsonb_to_recordset(settled) as s (source text, key jsonb)
+        ) then
+          raise exception 'refused' using errcode = 'CV001';
+        end if;
+      exception
+        when sqlstate 'CV001' then
+          outcome := 'refused';
+          step := expected_step;
+          written := 0;
+          removed := 0;
+          return;
+      end;
+  end;
+  outcome := 'applied';
+  step := expected_step + 1;
+  update caravan.cursor c
+  set step = apply.step, cursor = page -> 'cursor', applied_at = now()
+  where c.client = apply.client;
+end
+$$;
+comment on function caravan.apply is 'Applies a page of changes and moves the cursor, in one transaction';

@@ -1,0 +1,7 @@
+-- Installs Caravan in a client's database, or brings it up to date: psql -f sql/client/install.sql
+\set ON_ERROR_STOP on
+begin;
+\ir 10-tables.sql
+\ir 20-mapping.sql
+\ir 30-apply.sql
+commit;

@@ -1,0 +1,170 @@
+package io.caravan;
+
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import javax.sql.DataSource;
+import org.apache.commons.io.FileUtils;
+import org.postgresql.ds.PGSimpleDataSource;
+
+/**
+ * A PostgreSQL server for tests: real, without fsync, gone with the JVM. It runs as root too, and
+ * writes only below {@code target/}; its log is {@code target/postgres/server.log}.
+ */
+public final class Postgres implements AutoCloseable {
+  private static final Path HOME = Path.of("target", "postgres").toAbsolutePath();
+  private static final Set<String> NOT_INSTALLED = Set.of("install.sql", "uninstall.sql");
+
+  private final Map<String, String> settings;
+  private final Path data;
+  private final AtomicInteger databases = new AtomicInteger();
+  private EmbeddedPostgres server;
+
+  /**
+   * Starts a server of its own, for a test that stops it or that needs other settings than {@link
+   * #shared()} has.
+   *
+   * @param settings server settings by name, for instance {@code wal_level}
+   */
+  public Postgres(Map<String, String> settings) {
+    this.settings = Map.copyOf(settings);
+    try {
+      data = Files.createTempDirectory(Files.createDirectories(HOME), "data");
+      server = launch(0);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    Runtime.getRuntime().addShutdownHook(new Thread(this::close, "postgres-closer"));
+  }
+
+  /** The one server that all tests of a JVM share; started when first asked for. */
+  public static Postgres shared() {
+    return Shared.SERVER;
+  }
+
+  /** A new, empty database, whose name starts with {@code prefix} and is unique on this server. */
+  public Database createDatabase(String prefix) {
+    Database database = new Database(server.getPort(), prefix + "_" + databases.incrementAndGet());
+    new Database(server.getPort(), "postgres").execute("create database " + database.name());
+    return database;
+  }
+
+  /** Stops the server as {@code pg_ctl stop -m fast} does: connections are cut, data is kept. */
+  public void stop() {
+    try {
+      server.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Starts the server again after {@link #stop()}, on the same port. */
+  public void start() {
+    try {
+      server = launch(server.getPort());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Stops the server and deletes its data. */
+  @Override
+  public void close() {
+    stop();
+    FileUtils.deleteQuietly(data.toFile());
+  }
+
+  private EmbeddedPostgres launch(int port) throws IOException {
+    EmbeddedPostgres.Builder builder =
+        EmbeddedPostgres.builder()
+            .setOverrideWorkingDirectory(HOME.toFile())
+            .setDataDirectory(data)
+            .setCleanDataDirectory(false)
+            .setRegisterShutdownHook(false)
+            .setOutputRedirector(Redirect.appendTo(HOME.resolve("server.log").toFile()))
+            .setPGStartupWait(Duration.ofMinutes(1))
+            .setPort(port)
+            .setLocaleConfig("locale", "C")
+            .setServerConfig("fsync", "off")
+            .setServerConfig("max_connections", "200")
+            .setServerConfig("timezone", "UTC");
+    settings.forEach(builder::setServerConfig);
+    return builder.start();
+  }
+
+  /**
+   * A database on a test server; its superuser {@code postgres} needs no password.
+   *
+   * @param port of the server, on localhost
+   * @param name of the database
+   */
+  public record Database(int port, String name) {
+
+    /** Where the PostgreSQL JDBC driver finds it, user included. */
+    public String url() {
+      return "jdbc:postgresql://localhost:" + port + "/" + name + "?user=postgres";
+    }
+
+    /** Connections without a pool. */
+    public DataSource dataSource() {
+      PGSimpleDataSource dataSource = new PGSimpleDataSource();
+      dataSource.setUrl(url());
+      return dataSource;
+    }
+
+    /** Runs one or more SQL statements, in one transaction. */
+    public void execute(String sql) {
+      try (Connection connection = dataSource().getConnection();
+          Statement statement = connection.createStatement()) {
+        statement.setEscapeProcessing(false);
+        statement.execute(sql);
+      } catch (SQLException e) {
+        throw new IllegalStateException(name + ": " + e.getMessage(), e);
+      }
+    }
+
+    /**
+     * Runs the {@code *.sql} files of a folder in the order of their names, but for install.sql and
+     * uninstall.sql.
+     */
+    public void install(Path folder) {
+      for (Path file : sqlFiles(folder)) {
+        try {
+          execute(Files.readString(file));
+        } catch (IOException e) {
+          throw new UncheckedIOException(e);
+        } catch (IllegalStateException e) {
+          throw new IllegalStateException(file + " in " + e.getMessage(), e);
+        }
+      }
+    }
+
+    private static List<Path> sqlFiles(Path folder) {
+      try (Stream<Path> files = Files.list(folder)) {
+        return files
+            .filter(file -> file.toString().endsWith(".sql"))
+            .filter(file -> !NOT_INSTALLED.contains(file.getFileName().toString()))
+            .sorted()
+            .toList();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  private static final class Shared {
+    static final Postgres SERVER = new Postgres(Map.of());
+  }
+}
