@@ -5,8 +5,8 @@ import org.apache.camel.Body;
 import org.apache.camel.Headers;
 
 /**
- * Copies the columns of a row that a query has returned into the message's headers, where the next query finds its
- * parameters.
+ * Copies the columns of a row that a query has returned into the message's headers, where the next
+ * query finds its parameters.
  */
 public final class ColumnsToHeaders {
 

@@ -7,9 +7,11 @@ import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -133,6 +135,30 @@ public final class Postgres implements AutoCloseable {
       } catch (SQLException e) {
         throw new IllegalStateException(name + ": " + e.getMessage(), e);
       }
+    }
+
+    /** The rows of a query, each value in its text form, null as {@code null}. */
+    public List<List<String>> query(String sql) {
+      try (Connection connection = dataSource().getConnection();
+          Statement statement = connection.createStatement();
+          ResultSet result = statement.executeQuery(sql)) {
+        List<List<String>> rows = new ArrayList<>();
+        while (result.next()) {
+          List<String> row = new ArrayList<>();
+          for (int column = 1; column <= result.getMetaData().getColumnCount(); column++) {
+            row.add(result.getString(column));
+          }
+          rows.add(row);
+        }
+        return rows;
+      } catch (SQLException e) {
+        throw new IllegalStateException(name + ": " + e.getMessage(), e);
+      }
+    }
+
+    /** The one value of a query that has one, in its text form. */
+    public String value(String sql) {
+      return query(sql).get(0).get(0);
     }
 
     /**

@@ -1,0 +1,179 @@
+package io.caravan;
+
+import static java.util.stream.Collectors.joining;
+import static org.awaitility.Awaitility.await;
+
+import io.caravan.Postgres.Database;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Properties;
+import java.util.stream.Stream;
+import org.apache.camel.main.Main;
+
+/**
+ * A central, clients, and a hub between them, for a test: real databases, and the files in {@code
+ * routes/} and {@code sql/}. Clients are added as a user adds them: a copy of a client's file, and
+ * a line in the multicast.
+ */
+public final class Caravan implements AutoCloseable {
+  private static final Path WORK = Path.of("target", "caravan");
+
+  private final Postgres server = Postgres.shared();
+  private final Database central = server.createDatabase("central");
+  private final Map<String, Database> clients = new LinkedHashMap<>();
+  private final Path routes;
+  private final Properties settings = new Properties();
+  private Main hub;
+
+  /** A central without sources and without clients. */
+  public Caravan() {
+    central.install(Path.of("sql/central"));
+    set("central.url", central.url());
+    set("caravan.tick", "1000");
+    try {
+      routes = Files.createTempDirectory(Files.createDirectories(WORK), "routes");
+      copy(Path.of("routes"), routes);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Overrides a setting of the hub; takes effect when it is started. */
+  public Caravan set(String name, String value) {
+    settings.setProperty(name, value);
+    return this;
+  }
+
+  /**
+   * Adds a client with a database of its own.
+   *
+   * @param name of the client
+   * @param ddl makes its tables
+   * @param mapping as JSON
+   */
+  public Caravan client(String name, String ddl, String mapping) {
+    Database database = server.createDatabase(name);
+    database.install(Path.of("sql/client"));
+    database.execute(ddl);
+    set(name + ".url", database.url());
+    clients.put(name, database);
+    map(name, mapping);
+    return this;
+  }
+
+  /** Writes a client's route with this mapping; a running hub has it when it is started again. */
+  public void map(String name, String mapping) {
+    String blog = read(Path.of("routes/clients/blog.camel.yaml"));
+    int from = blog.indexOf("[{");
+    int to = blog.indexOf("}]", from) + 2;
+    String file = blog.substring(0, from) + mapping.replace("\n", " ") + blog.substring(to);
+    write(routes.resolve("clients").resolve(name + ".camel.yaml"), file.replace("blog", name));
+  }
+
+  /** Starts the hub. */
+  public Caravan start() {
+    String doorbell = read(Path.of("routes/doorbell.camel.yaml"));
+    int from = doorbell.indexOf("              - to: {id: wake-blog");
+    String lines =
+        clients.keySet().stream()
+            .map(
+                name ->
+                    doorbell
+                        .substring(from)
+                        .lines()
+                        .findFirst()
+                        .orElseThrow()
+                        .replace("blog", name))
+            .collect(joining("\n"));
+    write(routes.resolve("doorbell.camel.yaml"), doorbell.substring(0, from) + lines + "\n");
+
+    hub = new Main();
+    hub.setPropertyPlaceholderLocations("file:application.properties");
+    settings.forEach((name, value) -> hub.addOverrideProperty((String) name, (String) value));
+    hub.addOverrideProperty(
+        "camel.main.routesIncludePattern",
+        "file:%1$s/*.camel.yaml,file:%1$s/clients/*.camel.yaml".formatted(routes));
+    hub.addOverrideProperty(
+        "camel.component.kamelet.location", "file:" + routes.resolve("kamelets"));
+    hub.start();
+    return this;
+  }
+
+  /** Stops the hub. */
+  public void stop() {
+    if (hub != null) {
+      hub.stop();
+      hub = null;
+    }
+  }
+
+  /** The central database. */
+  public Database central() {
+    return central;
+  }
+
+  /** The database of a client. */
+  public Database database(String client) {
+    return clients.get(client);
+  }
+
+  /** The hub's Camel, while it runs. */
+  public Main hub() {
+    return hub;
+  }
+
+  /**
+   * Waits until a query at a client returns the same rows as one in central, which means that it is
+   * in step.
+   */
+  public void awaitEqual(String centralQuery, String client, String clientQuery) {
+    await()
+        .atMost(Duration.ofMinutes(2))
+        .pollInterval(Duration.ofMillis(20))
+        .untilAsserted(
+            () ->
+                org.assertj.core.api.Assertions.assertThat(database(client).query(clientQuery))
+                    .isEqualTo(central.query(centralQuery)));
+  }
+
+  /** Stops the hub. The databases go with the server. */
+  @Override
+  public void close() {
+    stop();
+  }
+
+  /** Copies the routes, but not the clients. */
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        Path target = to.resolve(from.relativize(file));
+        if (Files.isDirectory(file)) {
+          Files.createDirectories(target);
+        } else if (!file.startsWith("routes/clients")) {
+          Files.copy(file, target);
+        }
+      }
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void write(Path file, String text) {
+    try {
+      Files.writeString(file, text);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
