@@ -82,7 +82,7 @@ revoke all on function caravan.estimated_rows from public;
 -- The next page of a fill: the rows that follow the last key, at most max_rows of them and about max_bytes.
 create or replace function caravan.fill_page(
   inout cursor jsonb, max_rows int, max_bytes int,
-  out page text, out changes int, out progress text
+  out page text, out progress text
 )
 language plpgsql
 stable
@@ -96,6 +96,7 @@ declare
   filled bigint := cursor #>> '{fill,rows}';
   bytes bigint := 0;
   items text[] := '{}';
+  changes int;
   cut boolean := false;
   seconds numeric;
   next record;
@@ -114,9 +115,10 @@ begin
   if cut or changes = max_rows then
     cursor := cursor || jsonb_build_object(
       'fill', cursor -> 'fill' || jsonb_build_object('after', after, 'rows', filled));
-    progress := format('%s of about %s rows of %s (%s %%), %s rows/s, about %s s left', filled,
-      greatest(total, filled), source.name, 100 * filled / greatest(total, filled), round(filled / seconds),
-      ceil(greatest(total - filled, 0) * seconds / filled));
+    progress := format('%s of about %s rows of %s (%s %%)', filled, greatest(total, filled), source.name,
+        100 * filled / greatest(total, filled))
+      || case when filled > changes then format(', %s rows/s, about %s s left', round(filled / seconds),
+        ceil(greatest(total - filled, 0) * seconds / filled)) else '' end;
   else
     cursor := jsonb_set(cursor - 'fill', array['filled', source.name], cursor #> '{fill,mark}');
     progress := format('all %s rows of %s, in %s s', filled, source.name, round(seconds, 1));
@@ -134,7 +136,7 @@ revoke all on function caravan.fill_page from public;
 -- Relies on: all queries of a stable function see what the query that calls it sees.
 create or replace function caravan.window_page(
   inout cursor jsonb, wanted int[], max_rows int, max_bytes int,
-  out page text, out changes int, out more boolean, out progress text
+  out page text, out more boolean, out progress text
 )
 language plpgsql
 stable
@@ -153,6 +155,7 @@ declare
   cleared text[] := '{}';
   names text[] := '{}';
   items text[] := '{}';
+  changes int := 0;
   named constant int := 3;
   change record;
 begin
@@ -170,7 +173,6 @@ begin
     order by id
     limit max_rows
   );
-  changes := 0;
   more := cardinality(next) = max_rows;
 
   -- A source's rows are found only for its own keys: CASE promises that.
@@ -217,14 +219,13 @@ revoke all on function caravan.window_page from public;
 -- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
 -- that a mapping that was edited is filled again.
 --   cursor    the cursor after this page
---   changes   how many changes are in the page
 --   more      whether to ask again at once
---   progress  what the page brings, in words
+--   progress  what the page brings, in words; null: there is nothing to apply
 --   refusing  the clients that have open dead letters, as ',blog,shop,'
 -- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
 create or replace function caravan.read(
   inout cursor jsonb, sources jsonb, max_rows int, max_bytes int,
-  out page text, out changes int, out more boolean, out progress text, out refusing text
+  out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
 stable
@@ -272,7 +273,7 @@ begin
   end loop;
 
   if to_fill is null then
-    select w.cursor, w.page, w.changes, w.more, w.progress into cursor, page, changes, more, progress
+    select w.cursor, w.page, w.more, w.progress into cursor, page, more, progress
     from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes) w;
     return;
   end if;
@@ -280,7 +281,7 @@ begin
     cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark,
       'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
   end if;
-  select f.cursor, f.page, f.changes, f.progress into cursor, page, changes, progress
+  select f.cursor, f.page, f.progress into cursor, page, progress
   from caravan.fill_page(cursor, max_rows, max_bytes) f;
   more := true;
 end

@@ -82,14 +82,15 @@ $$;
 
 -- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], the client as $2
 -- and the table as $3.
---   clear   deletes all rows that came from central
---   remove  deletes the keys that are gone or whose rows left the filter
---   upsert  writes the rows that pass the filter, where they differ
---   own     notes the keys of a shared table
+--   clear     deletes all rows that came from central
+--   remove    deletes the keys that are gone or whose rows left the filter
+--   upsert    writes the rows that pass the filter, where they differ
+--   own       notes the keys of a shared table; null for others
+--   filtered  whether there is a filter
 -- `source` is what a page says of it: {"key": ["id"], "columns": {"id": "bigint", …}}.
 create or replace function caravan.statements(
   target jsonb, source jsonb,
-  out clear text, out remove text, out upsert text, out own text
+  out clear text, out remove text, out upsert text, out own text, out filtered boolean
 )
 language plpgsql
 stable
@@ -146,6 +147,7 @@ begin
     ) as new
   $q$, expressions, coalesce(target ->> 'where', 'true'), typed_row);
 
+  filtered := target ? 'where';
   upsert := format('insert into %s as t (%s %s) select %s %s from %s where new.passes on conflict (%s) do ',
     relation, keys, columns, format(key_values, 'change.key'), new_values, incoming, keys)
     || case when columns is null then 'nothing' else format(
@@ -163,8 +165,8 @@ begin
     $q$, relation, format(key_matches, 'gone.key'));
     remove := format($q$
       with gone as (
-        delete from caravan.owned o using %s
-        where not new.passes and o.client = $2 and o.target = $3 and o.key = change.key
+        delete from caravan.owned o
+        where o.client = $2 and o.target = $3 and o.key = any (array(select change.key from %s where not new.passes))
         returning o.key
       )
       delete from %s as t using gone where %s

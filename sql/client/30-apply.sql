@@ -16,14 +16,14 @@ begin
   written := 0;
   removed := 0;
   for s in select * from jsonb_to_recordset(statements)
-      as s (source text, target text, clear text, remove text, n int) order by n desc
+      as s (source text, target text, clear text, remove text, filtered boolean, n int) order by n desc
   loop
     if cleared ? s.source then
       execute s.clear using null::jsonb, client, s.target;
       get diagnostics count = row_count;
       removed := removed + count;
     end if;
-    if changes ? s.source then
+    if s.filtered and changes ? s.source or changes -> s.source @? '$[*] ? (!exists(@.row))' then
       execute s.remove using changes -> s.source, client, s.target;
       get diagnostics count = row_count;
       removed := removed + count;

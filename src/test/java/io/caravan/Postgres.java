@@ -22,8 +22,8 @@ import org.apache.commons.io.FileUtils;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
- * A PostgreSQL server for tests: real, without fsync, gone with the JVM. It runs as root too, and
- * writes only below {@code target/}; its log is {@code target/postgres/server.log}.
+ * A PostgreSQL server for tests: real, without fsync, gone when it is closed. It runs as root too,
+ * and writes only below {@code target/}; its log is {@code target/postgres/server.log}.
  */
 public final class Postgres implements AutoCloseable {
   private static final Path HOME = Path.of("target", "postgres").toAbsolutePath();
@@ -48,7 +48,6 @@ public final class Postgres implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    Runtime.getRuntime().addShutdownHook(new Thread(this::close, "postgres-closer"));
   }
 
   /** The one server that all tests of a JVM share; started when first asked for. */
@@ -58,9 +57,13 @@ public final class Postgres implements AutoCloseable {
 
   /** A new, empty database, whose name starts with {@code prefix} and is unique on this server. */
   public Database createDatabase(String prefix) {
-    Database database = new Database(server.getPort(), prefix + "_" + databases.incrementAndGet());
-    new Database(server.getPort(), "postgres").execute("create database " + database.name());
-    return database;
+    return createDatabaseNamed(prefix + "_" + databases.incrementAndGet());
+  }
+
+  /** A new, empty database of this name. */
+  public Database createDatabaseNamed(String name) {
+    new Database(server.getPort(), "postgres").execute("create database " + name);
+    return new Database(server.getPort(), name);
   }
 
   /** Stops the server as {@code pg_ctl stop -m fast} does: connections are cut, data is kept. */
@@ -192,5 +195,9 @@ public final class Postgres implements AutoCloseable {
 
   private static final class Shared {
     static final Postgres SERVER = new Postgres(Map.of());
+
+    static {
+      Runtime.getRuntime().addShutdownHook(new Thread(SERVER::close, "postgres-closer"));
+    }
   }
 }

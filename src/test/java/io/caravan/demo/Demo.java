@@ -1,21 +1,103 @@
 package io.caravan.demo;
 
 import io.caravan.Postgres;
+import io.caravan.Postgres.Database;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.Charset;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import org.apache.camel.main.Main;
 
-/** Shows Caravan at work on an embedded PostgreSQL. */
+/**
+ * Shows Caravan at work: an embedded PostgreSQL with a central and the three clients of {@code
+ * routes/clients/}, and the hub between them. Each line of standard input is run as SQL in central.
+ */
 public final class Demo {
+  private static final Path TABLES = Path.of("src/test/resources/demo");
+
+  private final Postgres server = new Postgres(Map.of());
+  private final Map<String, Database> databases = new LinkedHashMap<>();
+  private final Main hub = new Main();
+
   private Demo() {}
 
   /**
-   * Runs the demo.
+   * Runs until it is interrupted.
    *
    * @param args none
+   * @throws Exception if a file of the demo cannot be read
    */
-  public static void main(String[] args) {
-    // Closed here and not at exit: Maven, which runs the demo in its own JVM, takes the classes
-    // away before.
-    try (Postgres server = Postgres.shared()) {
-      System.out.println(server.createDatabase("central").url());
+  public static void main(String[] args) throws Exception {
+    System.setProperty("log4j2.configurationFile", TABLES.resolve("log4j2.properties").toString());
+    Demo demo = new Demo();
+    Runtime.getRuntime().addShutdownHook(new Thread(demo::stop, "demo-stop"));
+    demo.start();
+    demo.explain();
+    demo.runWhatIsTyped();
+    new CountDownLatch(1).await();
+  }
+
+  private void start() throws IOException {
+    makeDatabase("central", "sql/central");
+    makeDatabase("blog", "sql/client");
+    makeDatabase("shop", "sql/client");
+    makeDatabase("forum", "sql/client");
+    hub.setPropertyPlaceholderLocations("file:application.properties");
+    databases.forEach((name, database) -> hub.addOverrideProperty(name + ".url", database.url()));
+    hub.start();
+  }
+
+  private void makeDatabase(String name, String scripts) throws IOException {
+    Database database = server.createDatabaseNamed(name);
+    database.install(Path.of(scripts));
+    database.execute(Files.readString(TABLES.resolve(name + ".sql")));
+    databases.put(name, database);
+  }
+
+  private void explain() {
+    System.out.println();
+    databases.forEach(
+        (name, database) ->
+            System.out.printf(
+                "%-8s psql postgresql://postgres@localhost:%d/%s%n",
+                name, database.port(), database.name()));
+    System.out.print(
+        """
+
+        A line that you type here runs in central. Try
+          update users set email = 'ada@example.org' where id = 1;
+          delete from users where id = 2;
+          update users set last_login = now();
+        and see in which clients it arrives. The last one changes nothing that they have. End with Ctrl-C.
+
+        """);
+  }
+
+  private void runWhatIsTyped() throws IOException {
+    BufferedReader lines =
+        new BufferedReader(new InputStreamReader(System.in, Charset.defaultCharset()));
+    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+      if (!line.isBlank()) {
+        run(line);
+      }
     }
+  }
+
+  private void run(String sql) {
+    try {
+      databases.get("central").execute(sql);
+    } catch (IllegalStateException e) {
+      System.out.println(e.getMessage());
+    }
+  }
+
+  private void stop() {
+    hub.stop();
+    server.close();
   }
 }
