@@ -1,0 +1,190 @@
+package io.caravan;
+
+import com.impossibl.postgres.api.jdbc.PGNotificationListener;
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.SQLFeatureNotSupportedException;
+import java.sql.Statement;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import org.postgresql.PGConnection;
+import org.postgresql.PGNotification;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What camel-pgevent takes for a connection: behind it stands one real connection after another,
+ * and a thread that hears one channel on them. A loss is never reported to Camel, only mended.
+ */
+final class HealingConnection implements InvocationHandler {
+  private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
+  // How long nothing is heard before the server is asked whether it is still there.
+  private static final int SILENCE_MILLIS = 5_000;
+  private static final int SHORTEST_PAUSE_MILLIS = 100;
+  private static final int LONGEST_PAUSE_MILLIS = 2_000;
+  private static final int JOIN_MILLIS = 5_000;
+
+  // The server finds a vanished hub in 20 seconds, not hours: until then, its session would hold
+  // back the server's notification queue.
+  private static final String NOTICE_A_VANISHED_CLIENT =
+      "set tcp_keepalives_idle = 10;"
+          + " set tcp_keepalives_interval = 5;"
+          + " set tcp_user_timeout = 20000";
+
+  private final Callable<Connection> source;
+  private final Thread thread = new Thread(this::stayConnected, "caravan-listener");
+  private String channel = "";
+  private PGNotificationListener listener = new PGNotificationListener() {};
+  private volatile Connection real;
+  private volatile boolean connected;
+  private volatile boolean closed;
+
+  HealingConnection(Callable<Connection> source) {
+    this.source = source;
+    thread.setDaemon(true);
+  }
+
+  boolean isConnected() {
+    return connected && !closed;
+  }
+
+  /** Cuts the real connection without a word to the server, which may be unreachable. */
+  void drop() {
+    Connection connection = real;
+    if (connection != null) {
+      try {
+        connection.abort(Runnable::run);
+      } catch (SQLException e) {
+        LOG.debug("Abort failed", e);
+      }
+    }
+  }
+
+  synchronized void close() {
+    closed = true;
+    drop();
+    thread.interrupt(); // it may be waiting for a connection, or for its next attempt
+    if (Thread.currentThread() != thread) {
+      try {
+        thread.join(JOIN_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /** The few methods that camel-pgevent calls. Its LISTEN and UNLISTEN are left to the thread. */
+  @Override
+  public Object invoke(Object proxy, Method method, Object[] args) throws SQLException {
+    return switch (method.getName()) {
+      case "prepareStatement" -> idleStatement();
+      case "addNotificationListener" -> {
+        listen((String) args[1], (PGNotificationListener) args[2]);
+        yield null;
+      }
+      case "removeNotificationListener", "close" -> {
+        close();
+        yield null;
+      }
+      case "isClosed" -> closed;
+      case "equals" -> proxy == args[0];
+      case "hashCode" -> System.identityHashCode(proxy);
+      case "toString" -> "HealingConnection[" + channel + "]";
+      default ->
+          throw new SQLFeatureNotSupportedException(
+              "A listening connection has no " + method.getName());
+    };
+  }
+
+  private static Object idleStatement() {
+    return Proxy.newProxyInstance(
+        HealingConnection.class.getClassLoader(),
+        new Class<?>[] {PreparedStatement.class},
+        (statement, method, args) -> method.getReturnType() == boolean.class ? false : null);
+  }
+
+  private synchronized void listen(String channel, PGNotificationListener listener)
+      throws SQLException {
+    if (closed || thread.isAlive()) {
+      throw new SQLException("A listening connection listens once, to one channel");
+    }
+    this.channel = channel;
+    this.listener = listener;
+    thread.start();
+  }
+
+  private void stayConnected() {
+    long lost = System.nanoTime();
+    int attempts = 0;
+    Set<String> causes = new HashSet<>();
+    while (!closed) {
+      attempts++;
+      try (Connection connection = source.call();
+          Statement statement = connection.createStatement()) {
+        real = connection;
+        String listen = "listen " + statement.enquoteIdentifier(channel, true);
+        statement.execute(NOTICE_A_VANISHED_CLIENT);
+        statement.execute(listen);
+        connected = true;
+        LOG.info("Listening to {} after {} ms, attempt {}", channel, millisSince(lost), attempts);
+        attempts = 0;
+        causes.clear();
+        hear(connection.unwrap(PGConnection.class), statement, listen);
+      } catch (Throwable e) { // even an OutOfMemoryError must not leave the hub deaf
+        if (connected) {
+          connected = false;
+          lost = System.nanoTime();
+        }
+        String cause = e.getCause() == null ? "" : " (" + e.getCause() + ")";
+        if (!closed && causes.add(e.getMessage() + cause)) {
+          LOG.warn("Not listening to {}, trying again: {}{}", channel, e.getMessage(), cause);
+        }
+        pause(attempts);
+      }
+    }
+  }
+
+  /** Passes on what is heard until the connection fails. */
+  private void hear(PGConnection connection, Statement statement, String listen)
+      throws SQLException {
+    deliver(connection.getBackendPID(), Listener.LISTEN_RING);
+    while (!closed) {
+      PGNotification[] heard = connection.getNotifications(SILENCE_MILLIS);
+      for (PGNotification notification : heard) {
+        deliver(notification.getPID(), notification.getParameter());
+      }
+      if (heard.length == 0) {
+        statement.execute(listen); // changes nothing, and fails if nobody answers any more
+      }
+    }
+  }
+
+  private void deliver(int processId, String payload) {
+    try {
+      listener.notification(processId, channel, payload);
+    } catch (RuntimeException e) {
+      LOG.warn("A notification was not taken: {}", e.toString());
+    }
+  }
+
+  private static void pause(int failures) {
+    long longest =
+        Math.min(LONGEST_PAUSE_MILLIS, (long) SHORTEST_PAUSE_MILLIS << Math.min(failures, 10));
+    try {
+      Thread.sleep(ThreadLocalRandom.current().nextLong(longest / 2, longest));
+    } catch (InterruptedException e) {
+      // closed: the loop sees it
+    }
+  }
+
+  private static long millisSince(long nanos) {
+    return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - nanos);
+  }
+}

@@ -1,0 +1,59 @@
+package io.caravan;
+
+import com.impossibl.postgres.api.jdbc.PGConnection;
+import java.lang.reflect.Proxy;
+import java.sql.Connection;
+import org.postgresql.ds.PGSimpleDataSource;
+
+/**
+ * The data source of a {@code pgevent:} route: its connection hears one channel and heals itself.
+ *
+ * <p>It takes the properties of the PostgreSQL driver's own data source: {@code url}, {@code user},
+ * {@code password} and so on. It feeds one route: a new connection closes the one before.
+ */
+public final class Listener extends PGSimpleDataSource implements AutoCloseable {
+  /** Delivered after every LISTEN, the first one included: what was notified before was missed. */
+  public static final String LISTEN_RING = "{\"source\":\"caravan\",\"op\":\"listen\"}";
+
+  private static final long serialVersionUID = 1;
+
+  private transient volatile HealingConnection current =
+      new HealingConnection(super::getConnection);
+
+  /** A listener that gives the server five seconds to take a connection, and to answer. */
+  public Listener() {
+    setApplicationName("caravan-listener");
+    setLoginTimeout(5);
+    setConnectTimeout(5);
+    setSocketTimeout(5);
+  }
+
+  /**
+   * A connection for camel-pgevent and nothing else. It succeeds while the database is down: the
+   * channel is heard as soon as it can be.
+   */
+  @Override
+  public synchronized Connection getConnection() {
+    close();
+    current = new HealingConnection(super::getConnection);
+    return (Connection)
+        Proxy.newProxyInstance(
+            PGConnection.class.getClassLoader(), new Class<?>[] {PGConnection.class}, current);
+  }
+
+  /** Whether the channel is being heard, as far as is known: a silent network takes ten seconds. */
+  public boolean isConnected() {
+    return current.isConnected();
+  }
+
+  /** Drops the connection at once, even if the server cannot be reached; a new one follows. */
+  public void rebuild() {
+    current.drop();
+  }
+
+  /** Ends listening, until the next {@link #getConnection()}. */
+  @Override
+  public synchronized void close() {
+    current.close();
+  }
+}
