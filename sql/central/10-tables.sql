@@ -49,14 +49,3 @@ create table if not exists caravan.dead_letter (
 );
 create index if not exists dead_letter_open on caravan.dead_letter (client) where state = 'open';
 comment on table caravan.dead_letter is 'Changes that a client refuses, with the cause; never row data';
-
--- The role of the hub. Grant it to the user that the hub connects as.
-do $$
-begin
-  create role caravan_hub nologin;
-exception
-  when duplicate_object then null;
-end
-$$;
-comment on role caravan_hub is 'May run what Caravan''s hub needs, and no more';
-grant usage on schema caravan to caravan_hub;

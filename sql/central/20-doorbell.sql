@@ -38,4 +38,3 @@ begin
 end
 $$;
 comment on function caravan.ring is 'Tells whoever listens on the channel caravan that a source has changed';
-revoke all on function caravan.ring from public;

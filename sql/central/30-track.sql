@@ -37,7 +37,6 @@ begin
   return key;
 end
 $$;
-revoke all on function caravan.primary_key from public;
 
 -- The columns to propagate, those of the key first and each once.
 create or replace function caravan.propagated(source regclass, key text[], columns text[])
@@ -74,7 +73,6 @@ begin
   );
 end
 $$;
-revoke all on function caravan.propagated from public;
 
 -- The base type of a column, as it is written in SQL: a client need not know central's domains.
 create or replace function caravan.column_type(source regclass, column_name text)
@@ -90,7 +88,6 @@ as $$
   )
   select format_type(oid, -1) from base join pg_type t using (oid) where t.typtype <> 'd'
 $$;
-revoke all on function caravan.column_type from public;
 
 -- Makes the functions of one source:
 --   key_N(row)      its key as JSON
@@ -189,7 +186,6 @@ begin
     from public', n);
 end
 $$;
-revoke all on function caravan.make_functions from public;
 
 create or replace function caravan.drop_functions(source caravan.source)
 returns void
@@ -204,7 +200,6 @@ begin
   end loop;
 end
 $$;
-revoke all on function caravan.drop_functions from public;
 
 -- A condition that is true when a column really differs: in its text, and not only by its type's equality, for which
 -- 1.0 equals 1.00, and which json has not. Types whose equality is that of their text are compared as they are.
@@ -222,7 +217,6 @@ as $$
   end)
   from caravan.column_type(source, column_name) as type
 $$;
-revoke all on function caravan.differs from public;
 
 -- UPDATE, not UPDATE OF: that one looks at what the statement names, and a BEFORE trigger may change more.
 -- ENABLE ALWAYS: rows that arrive in central by logical replication are changes too.
@@ -250,7 +244,6 @@ begin
   end loop;
 end
 $$;
-revoke all on function caravan.make_triggers from public;
 
 -- Tracks a table: from now on each change of these columns goes to the clients that map them. The key is the primary
 -- key. Tracking it again with other columns keeps its history. To be called by the owner of the schema caravan.
@@ -294,7 +287,6 @@ begin
 end
 $$;
 comment on function caravan.track is 'Propagates these columns of a table to the clients that map them';
-revoke all on function caravan.track from public;
 
 -- Stops tracking and forgets the source's changes. The clients keep their rows.
 create or replace function caravan.untrack(source text)
@@ -318,4 +310,3 @@ begin
 end
 $$;
 comment on function caravan.untrack is 'Stops propagating a table';
-revoke all on function caravan.untrack from public;

@@ -25,7 +25,6 @@ as $$
     (select oid from pg_database where datname = current_database()),
     'caravan.change'::regclass::oid)
 $$;
-revoke all on function caravan.epoch from public;
 
 -- What a page says of its sources.
 create or replace function caravan.describe(names text[])
@@ -40,7 +39,6 @@ as $$
   from caravan.source
   where name = any (names)
 $$;
-revoke all on function caravan.describe from public;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
 create or replace function caravan.page(cursor jsonb, cleared text[], names text[], items text[])
@@ -59,7 +57,6 @@ as $$
       ) as by_source
     ))
 $$;
-revoke all on function caravan.page from public;
 
 -- For the progress of a fill. Counts only where PostgreSQL has no estimate yet.
 create or replace function caravan.estimated_rows(source caravan.source)
@@ -77,7 +74,6 @@ begin
   return rows;
 end
 $$;
-revoke all on function caravan.estimated_rows from public;
 
 -- The next page of a fill: the rows that follow the last key, at most max_rows of them and about max_bytes.
 create or replace function caravan.fill_page(
@@ -126,7 +122,6 @@ begin
   page := caravan.page(cursor, '{}', array_fill(source.name, array[changes]), items);
 end
 $$;
-revoke all on function caravan.fill_page from public;
 
 -- The next page of what is new since the cursor's snapshot. New is what is visible now and was not visible in it:
 --   xid >= pg_snapshot_xmax(snapshot) or xid = any (pg_snapshot_xip(snapshot))
@@ -213,7 +208,6 @@ begin
   page := caravan.page(cursor, cleared, names, items);
 end
 $$;
-revoke all on function caravan.window_page from public;
 
 -- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
 -- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
@@ -287,5 +281,3 @@ begin
 end
 $$;
 comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';
-revoke all on function caravan.read from public;
-grant execute on function caravan.read to caravan_hub;

@@ -15,8 +15,6 @@ as $$
       attempts = d.attempts + 1
 $$;
 comment on function caravan.bury is 'Stores the changes that a client has refused as dead letters';
-revoke all on function caravan.bury from public;
-grant execute on function caravan.bury to caravan_hub;
 
 -- Resolves the dead letters whose keys a client has now taken: those of a page that it has applied, but for `refused`.
 create or replace function caravan.resolve(client text, page jsonb, refused jsonb)
@@ -37,5 +35,3 @@ as $$
     )
 $$;
 comment on function caravan.resolve is 'Resolves the dead letters of the keys that a client has taken';
-revoke all on function caravan.resolve from public;
-grant execute on function caravan.resolve to caravan_hub;

@@ -19,15 +19,3 @@ create table if not exists caravan.owned (
   constraint owned_pk primary key (client, target, key)
 );
 comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';
-
--- The role of the hub. Grant it, and the DML that its mapping needs, to the user that the hub connects as.
-do $$
-begin
-  create role caravan_hub nologin;
-exception
-  when duplicate_object then null;
-end
-$$;
-comment on role caravan_hub is 'May run what Caravan''s hub needs, and no more';
-grant usage on schema caravan to caravan_hub;
-grant select, insert, update, delete on caravan.cursor, caravan.owned to caravan_hub;

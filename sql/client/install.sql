@@ -4,4 +4,5 @@ begin;
 \ir 10-tables.sql
 \ir 20-mapping.sql
 \ir 30-apply.sql
+\ir 40-rights.sql
 commit;
