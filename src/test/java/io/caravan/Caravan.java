@@ -77,20 +77,20 @@ public final class Caravan implements AutoCloseable {
 
   /** Starts the hub. */
   public Caravan start() {
-    String doorbell = read(Path.of("routes/doorbell.camel.yaml"));
-    int from = doorbell.indexOf("              - to: {id: wake-blog");
+    String multicast = read(Path.of("routes/wake-clients.camel.yaml"));
+    int from = multicast.indexOf("              - to: {id: wake-blog");
     String lines =
         clients.keySet().stream()
             .map(
                 name ->
-                    doorbell
+                    multicast
                         .substring(from)
                         .lines()
                         .findFirst()
                         .orElseThrow()
                         .replace("blog", name))
             .collect(joining("\n"));
-    write(routes.resolve("doorbell.camel.yaml"), doorbell.substring(0, from) + lines + "\n");
+    write(routes.resolve("wake-clients.camel.yaml"), multicast.substring(0, from) + lines + "\n");
 
     hub = new Main();
     hub.setPropertyPlaceholderLocations("file:application.properties");

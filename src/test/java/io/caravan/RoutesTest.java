@@ -70,11 +70,11 @@ class RoutesTest {
 
   @Test
   void everyClientIsWoken() throws IOException {
-    String doorbell = Files.readString(Path.of("routes/doorbell.camel.yaml"));
+    String multicast = Files.readString(Path.of("routes/wake-clients.camel.yaml"));
 
     for (Path client : files("routes/clients")) {
       String name = client.getFileName().toString().replace(".camel.yaml", "");
-      assertThat(doorbell).contains("{id: wake-" + name + ", uri: \"seda:" + name + "\"");
+      assertThat(multicast).contains("{id: wake-" + name + ", uri: \"seda:" + name + "\"");
     }
   }
 

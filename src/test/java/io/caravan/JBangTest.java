@@ -1,0 +1,92 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.caravan.Postgres.Database;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.commons.io.FileUtils;
+import org.awaitility.core.ConditionFactory;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * {@code camel run --dev}, on the project's own folder as it is in a checkout, and the databases of
+ * the demo.
+ */
+class JBangTest {
+  private final Map<String, Database> databases = new LinkedHashMap<>();
+  private Path project;
+  private Process camel;
+
+  @BeforeEach
+  void aProjectFolder() throws IOException {
+    project = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "jbang");
+    FileUtils.copyDirectoryToDirectory(Path.of("routes").toFile(), project.toFile());
+    FileUtils.copyDirectory(Path.of("src/main").toFile(), project.resolve("src/main").toFile());
+    Files.copy(
+        Path.of("application-dev.properties"), project.resolve("application-dev.properties"));
+    StringBuilder settings = new StringBuilder(Files.readString(Path.of("application.properties")));
+    for (String name : new String[] {"central", "blog", "shop", "forum"}) {
+      Database database = Postgres.shared().createDatabase(name);
+      database.install(Path.of(name.equals("central") ? "sql/central" : "sql/client"));
+      database.execute(Files.readString(Path.of("src/test/resources/demo", name + ".sql")));
+      databases.put(name, database);
+      settings.append(name).append(".url = ").append(database.url()).append('\n');
+    }
+    Files.writeString(project.resolve("application.properties"), settings);
+  }
+
+  @AfterEach
+  void stop() {
+    if (camel != null) {
+      camel.destroy();
+      await().until(() -> !camel.isAlive());
+    }
+  }
+
+  @Test
+  void camelRunKeepsTheClientsInStepAndTakesUpAnEditedRoute() throws IOException {
+    camel =
+        JBang.start(
+            project,
+            Path.of("target/jbang.log"),
+            "run",
+            "application.properties",
+            "--dev",
+            "--logging-color=false");
+    awaitLong().untilAsserted(() -> assertThat(count("blog", "members")).isEqualTo("1001"));
+
+    databases.get("central").execute("update users set email = 'new@example.org' where id = 42");
+
+    awaitLong().untilAsserted(() -> assertThat(blog("mail")).isEqualTo("new@example.org"));
+
+    Path blog = project.resolve("routes/clients/blog.camel.yaml");
+    String route = Files.readString(blog);
+    Files.writeString(
+        blog, route.replace("\"nickname\": \"name\"", "\"nickname\": \"upper(name)\""));
+
+    awaitLong().untilAsserted(() -> assertThat(blog("nickname")).isEqualTo("ADA SMITH42"));
+  }
+
+  private String blog(String column) {
+    return databases.get("blog").value("select " + column + " from members where user_id = 42");
+  }
+
+  private String count(String client, String table) {
+    return databases.get(client).value("select count(*) from " + table);
+  }
+
+  /**
+   * Camel JBang resolves what it needs with Maven, which takes its time where nothing is cached.
+   */
+  private static ConditionFactory awaitLong() {
+    return await().atMost(Duration.ofMinutes(5)).pollInterval(Duration.ofMillis(200));
+  }
+}
