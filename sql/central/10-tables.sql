@@ -43,9 +43,41 @@ create table if not exists caravan.dead_letter (
   first_at timestamptz not null default now(),
   last_at  timestamptz not null default now(),
   state    text not null default 'open',
+  reason   text,
   constraint dead_letter_pk primary key (id),
   constraint dead_letter_key_unique unique nulls not distinct (client, source, key),
-  constraint dead_letter_state_known check (state in ('open', 'resolved'))
+  constraint dead_letter_state_known check (state in ('retrying', 'open', 'resolved', 'given up'))
 );
-create index if not exists dead_letter_open on caravan.dead_letter (client) where state = 'open';
+create index if not exists dead_letter_unresolved on caravan.dead_letter (client) where state in ('retrying', 'open');
 comment on table caravan.dead_letter is 'Changes that a client refuses, with the cause; never row data';
+comment on column caravan.dead_letter.client is 'Who refuses it; * where it breaks the contract of its source, for all';
+comment on column caravan.dead_letter.reason is 'Why it was given up';
+
+-- The state of the cleaning, one row, and what it is about to remove.
+create table if not exists caravan.cleaning (
+  only_one boolean not null default true,
+  newest   bigint not null default 0,
+  kept     bigint not null default 0,
+  horizon  xid8 not null default '0',
+  constraint cleaning_pk primary key (only_one),
+  constraint cleaning_only_one check (only_one)
+);
+comment on table caravan.cleaning is 'How far the change log is cleaned';
+comment on column caravan.cleaning.newest is 'The newest id when the log was last passed through';
+comment on column caravan.cleaning.kept is 'How many entries that pass left';
+comment on column caravan.cleaning.horizon is 'Deletions up to this transaction may have been forgotten';
+insert into caravan.cleaning default values on conflict do nothing;
+
+create table if not exists caravan.superseded (
+  id bigint not null,
+  constraint superseded_pk primary key (id)
+);
+comment on table caravan.superseded is 'Changes that the cleaning is about to remove';
+
+create table if not exists caravan.milestone (
+  at     timestamptz not null default now(),
+  xid    xid8 not null default pg_current_xact_id(),
+  newest bigint not null,
+  constraint milestone_pk primary key (at)
+);
+comment on table caravan.milestone is 'The newest change at a time, noted once a minute; a cursor names the last one it has seen';

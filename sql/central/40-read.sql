@@ -3,8 +3,10 @@
 -- A cursor is JSON that is made here and kept by each client:
 --   epoch     which history of central it belongs to
 --   snapshot  the client reflects every change that is visible in it
+--   milestone the last one that was visible in it
 --   filled    source -> which mapping it was filled with
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
+--   sweep     after another history: source, its key, target, after (a key); see sql/client/35-sweep.sql
 --   window    within a backlog: upto (the snapshot that ends it), after and last (ids of changes)
 -- A page is JSON:
 --   cursor    the cursor that the client has when it has applied the page
@@ -25,6 +27,18 @@ as $$
     (select oid from pg_database where datname = current_database()),
     'caravan.change'::regclass::oid)
 $$;
+
+-- The names of the sources, as a JSON array.
+create or replace function caravan.sources()
+returns text
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(json_agg(name order by name), '[]')::text from caravan.source
+$$;
+comment on function caravan.sources is 'The names of the sources';
 
 -- What a page says of its sources.
 create or replace function caravan.describe(names text[])
@@ -123,6 +137,18 @@ begin
 end
 $$;
 
+-- The part of a cursor that says what the client reflects.
+create or replace function caravan.standpoint(snapshot pg_snapshot)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('snapshot', snapshot, 'milestone', (
+    select max(at) from caravan.milestone where pg_visible_in_snapshot(xid, snapshot)
+  ))
+$$;
+
 -- The next page of what is new since the cursor's snapshot. New is what is visible now and was not visible in it:
 --   xid >= pg_snapshot_xmax(snapshot) or xid = any (pg_snapshot_xip(snapshot))
 -- which leaves no gap when transactions commit in another order than they began, and waits for none.
@@ -152,6 +178,7 @@ declare
   items text[] := '{}';
   changes int := 0;
   named constant int := 3;
+  quiet constant interval := '1 hour';
   change record;
 begin
   if last is null then
@@ -202,23 +229,100 @@ begin
   end if;
 
   progress := progress || case when changes > named then format(' and %s more', changes - named) else '' end;
+  -- A client for which nothing ever changes shall not fall behind the horizon of caravan.clean.
+  if coalesce(cursor ->> 'milestone', '-infinity')::timestamptz < (select max(at) from caravan.milestone) - quiet then
+    progress := coalesce(progress, 'nothing new');
+  end if;
   cursor := case when more
     then cursor || jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
-    else cursor - 'window' || jsonb_build_object('snapshot', upto) end;
+    else cursor - 'window' || caravan.standpoint(upto) end;
   page := caravan.page(cursor, cleared, names, items);
 end
 $$;
 
+-- The next page of a sweep: of the keys that the client has, `held` as caravan.keys returns it, those that are gone.
+create or replace function caravan.sweep_page(
+  inout cursor jsonb, sources text[], held jsonb,
+  out page text, out progress text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  sweep jsonb := cursor -> 'sweep';
+  source constant caravan.source := (select s from caravan.source s where s.name = sweep ->> 'source');
+  keys constant jsonb := held -> 'keys';
+  total constant bigint := held ->> 'total';
+  here bigint;
+  gone text[];
+  next caravan.source;
+begin
+  if total >= 1000 and not coalesce((sweep ->> 'confirmed')::boolean, false) then
+    execute format('select count(*) from only %s', source.relation) into here;
+    if here < total * 0.9 then
+      raise exception 'central has another history, and only % rows of % where the client has %: nothing is deleted',
+          here, source.name, total
+        using errcode = 'CV005', hint = 'If that is right, say so at the client: select caravan.confirm(…)';
+    end if;
+  end if;
+
+  execute format($q$
+    select array_agg(format('{"key": %%s}', key)) from jsonb_array_elements($1) as k (key)
+    where not exists (select caravan.find_%s(key))
+  $q$, source.id) using keys into gone;
+  gone := coalesce(gone, '{}');
+  progress := format('%s keys of %s compared, %s gone', jsonb_array_length(keys), source.name, cardinality(gone));
+
+  if keys <> '[]' then
+    sweep := sweep || jsonb_build_object('after', keys -> -1);
+  elsif (sweep ->> 'target')::int + 1 < (held ->> 'targets')::int then
+    sweep := sweep || jsonb_build_object('after', null, 'target', (sweep ->> 'target')::int + 1);
+  else
+    sweep := caravan.sweep_of(sources[array_position(sources, source.name) + 1]);
+  end if;
+  cursor := cursor - 'sweep' || case when sweep is null then '{}' else jsonb_build_object('sweep', sweep) end;
+  page := caravan.page(cursor, '{}', array_fill(source.name, array[cardinality(gone)]), gone);
+end
+$$;
+
+-- How the sweep of a source begins; null for none.
+create or replace function caravan.sweep_of(source text)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('source', name, 'key', key, 'target', 0, 'after', null)
+  from caravan.source
+  where name = sweep_of.source
+$$;
+
+-- Whether a cursor belongs to this history of central: not to another one, nor to a future that a restored backup has
+-- not lived (it knows a transaction or a milestone that never was), nor to a past whose deletions are forgotten.
+create or replace function caravan.is_known(cursor jsonb)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select cursor ->> 'epoch' = caravan.epoch()
+    and pg_snapshot_xmax((cursor ->> 'snapshot')::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
+    and (cursor ->> 'milestone' is null
+      or exists (select from caravan.milestone where at = (cursor ->> 'milestone')::timestamptz))
+    and pg_snapshot_xmin((cursor ->> 'snapshot')::pg_snapshot) > (select horizon from caravan.cleaning)
+$$;
+
 -- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
 -- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
--- that a mapping that was edited is filled again.
+-- that a mapping that was edited is filled again. While the cursor says `sweep`, `held` are the client's next keys.
 --   cursor    the cursor after this page
 --   more      whether to ask again at once
 --   progress  what the page brings, in words; null: there is nothing to apply
---   refusing  the clients that have open dead letters, as ',blog,shop,'
+--   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
 -- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
 create or replace function caravan.read(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -234,23 +338,14 @@ set extra_float_digits = 1
 set lc_monetary = 'C'
 as $$
 declare
-  now_visible constant pg_snapshot := pg_current_snapshot();
-  history constant text := caravan.epoch();
+  names constant text[] := array(select s ->> 'source' from jsonb_array_elements(sources) as s);
   wanted int[] := '{}';
-  to_fill caravan.source;
-  mark text;
   wish record;
   tracked caravan.source;
+  mark text;
+  to_fill caravan.source;
+  mark_to_fill text;
 begin
-  if cursor is null or cursor ->> 'epoch' <> history
-    or pg_snapshot_xmax((cursor ->> 'snapshot')::pg_snapshot) > pg_snapshot_xmax(now_visible)
-  then
-    cursor := jsonb_build_object('epoch', history, 'snapshot', now_visible, 'filled', '{}'::jsonb);
-  end if;
-
-  refusing := (
-    select ',' || string_agg(distinct client, ',') || ',' from caravan.dead_letter where state = 'open'
-  );
   for wish in select source, fingerprint from jsonb_to_recordset(sources) as s (source text, fingerprint text) loop
     select s.* into tracked from caravan.source s where s.name = wish.source;
     if not found then
@@ -258,26 +353,45 @@ begin
         using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
     end if;
     wanted := wanted || tracked.id;
-    if to_fill is null
-      and cursor -> 'filled' ->> wish.source is distinct from concat_ws('/', tracked.id, wish.fingerprint)
-    then
+  end loop;
+  refusing := (
+    select ',' || string_agg(distinct client, ',') || ','
+    from caravan.dead_letter
+    where state in ('retrying', 'open')
+  );
+  if cursor is null or not caravan.is_known(cursor) then
+    cursor := jsonb_build_object('epoch', caravan.epoch(), 'filled', '{}'::jsonb)
+      || caravan.standpoint(pg_current_snapshot())
+      || case when cursor is null then '{}' else jsonb_build_object('sweep', caravan.sweep_of(names[1])) end;
+  end if;
+
+  for wish in select source, fingerprint from jsonb_to_recordset(sources) as s (source text, fingerprint text) loop
+    select s.* into tracked from caravan.source s where s.name = wish.source;
+    mark := concat_ws('/', tracked.id, wish.fingerprint);
+    if cursor -> 'filled' ->> wish.source is distinct from mark then
       to_fill := tracked;
-      mark := concat_ws('/', tracked.id, wish.fingerprint);
+      mark_to_fill := mark;
+      exit;
     end if;
   end loop;
 
-  if to_fill is null then
+  more := true;
+  if to_fill is not null then
+    if cursor #>> '{fill,mark}' is distinct from mark_to_fill then
+      cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
+        'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
+    end if;
+    select f.cursor, f.page, f.progress into cursor, page, progress
+    from caravan.fill_page(cursor, max_rows, max_bytes) f;
+  elsif cursor ? 'sweep' then
+    if held is not null then
+      select s.cursor, s.page, s.progress into cursor, page, progress
+      from caravan.sweep_page(cursor, names, held) s;
+    end if;
+  else
     select w.cursor, w.page, w.more, w.progress into cursor, page, more, progress
     from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes) w;
-    return;
   end if;
-  if cursor #>> '{fill,mark}' is distinct from mark then
-    cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark,
-      'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
-  end if;
-  select f.cursor, f.page, f.progress into cursor, page, progress
-  from caravan.fill_page(cursor, max_rows, max_bytes) f;
-  more := true;
 end
 $$;
 comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';

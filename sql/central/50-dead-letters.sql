@@ -1,18 +1,73 @@
--- Dead letters: changes that a client refuses. They are kept until a later state of the key is applied.
+-- Dead letters: changes that a client refuses, kept until a later state of the key is applied or somebody gives them up.
+--   retrying   the key is on its way once more, behind the backlog
+--   open       the client refuses it
+--   resolved   a later state was applied
+--   given up   somebody said that it shall rest
 
--- Stores what a client has refused: [{"source", "key", "sqlstate", "message"}].
-create or replace function caravan.bury(client text, refused jsonb)
+-- Puts keys into the change log once more: they are read anew and come to every client, where equal rows cost nothing.
+create or replace function caravan.touch(letters caravan.dead_letter[])
 returns void
-language sql
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into caravan.change (source, key)
+  select distinct s.id, l.key
+  from unnest(letters) as l
+  join caravan.source s on s.name = l.source
+  where l.key is not null;
+  if found then
+    perform caravan.ring('caravan', 'replay');
+  end if;
+end
+$$;
+
+-- Stores what a client has refused, [{"source", "key", "sqlstate", "message"}], but for what is in `settled` and so
+-- was stored before for the same page. A row whose parent is missing, or whose unique value another row still holds, is
+-- no dead letter yet: that other row may be in a later page. It is sent again behind the backlog, and counts when it is
+-- refused then.
+-- Raises CV003 rather than to store more than `most` open dead letters for a client: then something is wrong with the
+-- client, and not with the rows.
+create or replace function caravan.bury(client text, refused jsonb, settled jsonb, most int)
+returns void
+language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  insert into caravan.dead_letter as d (client, source, key, sqlstate, message)
-  select bury.client, r.source, r.key, r.sqlstate, r.message
-  from jsonb_to_recordset(refused) as r (source text, key jsonb, sqlstate text, message text)
-  on conflict on constraint dead_letter_key_unique do update
-    set sqlstate = excluded.sqlstate, message = excluded.message, last_at = now(), state = 'open',
-      attempts = d.attempts + 1
+declare
+  refusals jsonb;
+  example record;
+  retried caravan.dead_letter[];
+begin
+  refusals := (
+    select jsonb_agg(r)
+    from jsonb_array_elements(refused) as r
+    where not exists (
+      select from jsonb_array_elements(settled) as s where s -> 'source' = r -> 'source' and s -> 'key' = r -> 'key'
+    )
+  );
+  if jsonb_array_length(refusals)
+    + (select count(*) from caravan.dead_letter d where d.client = bury.client and d.state = 'open') > most
+  then
+    select * into example from jsonb_to_record(refusals -> 0) as e (source text, key jsonb, message text);
+    raise exception '% refuses more than % changes, among them % %: %', client, most, example.source, example.key,
+        example.message
+      using errcode = 'CV003', hint = 'Mend the cause at the client; it goes on by itself.';
+  end if;
+
+  with stored as (
+    insert into caravan.dead_letter as d (client, source, key, sqlstate, message, state)
+    select bury.client, r.source, r.key, r.sqlstate, r.message,
+      case when r.sqlstate in ('23503', '23505', '23P01') and r.key is not null then 'retrying' else 'open' end
+    from jsonb_to_recordset(refusals) as r (source text, key jsonb, sqlstate text, message text)
+    on conflict on constraint dead_letter_key_unique do update
+      set sqlstate = excluded.sqlstate, message = excluded.message, last_at = now(), attempts = d.attempts + 1,
+        state = case when d.state in ('retrying', 'open') then 'open' else excluded.state end, reason = null
+    returning d.*
+  )
+  select array_agg(s::caravan.dead_letter) into retried from stored s where s.state = 'retrying';
+  perform caravan.touch(retried);
+end
 $$;
 comment on function caravan.bury is 'Stores the changes that a client has refused as dead letters';
 
@@ -25,7 +80,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   update caravan.dead_letter d
   set state = 'resolved'
-  where d.client = resolve.client and d.state = 'open'
+  where d.client = resolve.client and d.state in ('retrying', 'open')
     and (page -> 'cleared' ? d.source or exists (
       select from jsonb_array_elements(page -> 'changes' -> d.source) as c where c -> 'key' = d.key
     ))
@@ -35,3 +90,60 @@ as $$
     )
 $$;
 comment on function caravan.resolve is 'Resolves the dead letters of the keys that a client has taken';
+
+-- Sends refused changes once more: all open ones, or those of one client, source, key or cause. Returns how many.
+-- A refused TRUNCATE (its key is null) cannot be sent again: delete at the client what stayed, and give it up.
+create or replace function caravan.replay(
+  client text default null, source text default null, key jsonb default null, sqlstate text default null
+)
+returns bigint
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  letters constant caravan.dead_letter[] := array(
+    select d
+    from caravan.dead_letter d
+    where d.state = 'open' and d.key is not null
+      and (replay.client is null or d.client = replay.client)
+      and (replay.source is null or d.source = replay.source)
+      and (replay.key is null or d.key = replay.key)
+      and (replay.sqlstate is null or d.sqlstate = replay.sqlstate)
+  );
+begin
+  perform caravan.touch(letters);
+  return cardinality(letters);
+end
+$$;
+comment on function caravan.replay is 'Sends refused changes once more';
+
+-- Lets a dead letter rest. A later change of the key that the client refuses opens it again.
+create or replace function caravan.give_up(client text, source text, key jsonb, reason text)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(reason, '') = '' then
+    raise exception 'giving up a dead letter needs a reason' using errcode = 'invalid_parameter_value';
+  end if;
+  update caravan.dead_letter d
+  set state = 'given up', reason = give_up.reason, last_at = now()
+  where d.client = give_up.client and d.source = give_up.source and d.key is not distinct from give_up.key
+    and d.state in ('retrying', 'open');
+  if not found then
+    raise exception '% has no open dead letter % %', client, source, key
+      using errcode = 'no_data_found', hint = 'table caravan.dead_letters';
+  end if;
+end
+$$;
+comment on function caravan.give_up is 'Lets a dead letter rest, with a reason';
+
+create or replace view caravan.dead_letters as
+select client, source, key, sqlstate, message, attempts, first_at, last_at, state
+from caravan.dead_letter
+where state in ('retrying', 'open')
+order by client, source, first_at;
+comment on view caravan.dead_letters is 'What the clients refuse at present';

@@ -6,5 +6,6 @@ begin;
 \ir 30-track.sql
 \ir 40-read.sql
 \ir 50-dead-letters.sql
+\ir 55-clean.sql
 \ir 60-rights.sql
 commit;

@@ -80,17 +80,44 @@ as $$
   where t.oid = type
 $$;
 
+-- What makes room when unique values move in a circle (two rows swap): the columns that unique indexes look at, other
+-- than those of the key, each with a value that is in nobody's way. Null where that cannot be done.
+create or replace function caravan.parked(relation regclass, target jsonb)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with looked_at (attnum) as (
+    select unnest(i.indkey::int2[]) from pg_index i where i.indrelid = relation and i.indisunique
+    union
+    select d.refobjsubid
+    from pg_index i
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = i.indexrelid and d.refobjid = relation
+    where i.indrelid = relation and i.indisunique
+  )
+  select case when bool_and(not attnotnull or typcategory = 'S') then string_agg(format('%I = %s', attname,
+      case when not attnotnull then 'null'
+        when atttypmod > 4 then format('left(md5(random()::text), %s)', atttypmod - 4)
+        else 'md5(random()::text)' end), ', ') end
+  from looked_at
+  join pg_attribute a on a.attrelid = relation and a.attnum = looked_at.attnum
+  join pg_type t on t.oid = a.atttypid
+  where target -> 'columns' ? attname::text
+$$;
+
 -- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], the client as $2
 -- and the table as $3.
 --   clear     deletes all rows that came from central
 --   remove    deletes the keys that are gone or whose rows left the filter
 --   upsert    writes the rows that pass the filter, where they differ
 --   own       notes the keys of a shared table; null for others
+--   park      makes room for unique values that move in a circle; null where it can't be done
 --   filtered  whether there is a filter
 -- `source` is what a page says of it: {"key": ["id"], "columns": {"id": "bigint", …}}.
 create or replace function caravan.statements(
   target jsonb, source jsonb,
-  out clear text, out remove text, out upsert text, out own text, out filtered boolean
+  out clear text, out remove text, out upsert text, out own text, out park text, out filtered boolean
 )
 language plpgsql
 stable
@@ -153,6 +180,9 @@ begin
     || case when columns is null then 'nothing' else format(
       'update set %s where row(%s)::record operator(pg_catalog.*<>) row(%s)::record', assignments, old_row, new_row
     ) end;
+
+  park := format('update %s as t set ', relation) || caravan.parked(relation, target)
+    || format(' from jsonb_to_recordset($1) as change (key jsonb) where %s', format(key_matches, 'change.key'));
 
   if target ->> 'rows' = 'central' then
     clear := format('delete from %s', relation);

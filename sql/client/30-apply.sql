@@ -42,26 +42,18 @@ begin
 end
 $$;
 
--- Applies changes one by one, each under a savepoint, and those that are refused again after the others, for as long
--- as that gets any of them in. Each time in the other direction: a unique value that passes along a chain of rows
--- needs two rounds, however the chain is ordered.
+-- Applies changes one by one, [{"source": …, "change": {"key": …, "row": …}}], each under a savepoint, and those that are
+-- refused again after the others, for as long as that gets any of them in. Each time in the other direction: a unique
+-- value that passes along a chain of rows needs two rounds, however the chain is ordered.
 create or replace function caravan.apply_singly(
-  client text, statements jsonb, cleared jsonb, changes jsonb,
+  client text, statements jsonb, changes jsonb,
   out written bigint, out removed bigint, out refused jsonb
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  pending jsonb := (
-    select coalesce(jsonb_agg(jsonb_build_object('source', source, 'change', change)), '[]')
-    from (
-      select source, '{"key": null}'::jsonb as change from jsonb_array_elements_text(cleared) as c (source)
-      union all
-      select source, change from jsonb_each(changes) as c (source, list), jsonb_array_elements(list) as change
-    ) as everything
-  );
-  before int;
+  pending jsonb := changes;
   single record;
   count record;
   cause text;
@@ -69,12 +61,8 @@ begin
   written := 0;
   removed := 0;
   loop
-    before := jsonb_array_length(pending);
     refused := '[]';
-    for single in
-      select p ->> 'source' as source, p -> 'change' as change
-      from jsonb_array_elements(pending) as p
-    loop
+    for single in select p ->> 'source' as source, p -> 'change' as change from jsonb_array_elements(pending) as p loop
       begin
         if single.change -> 'key' = 'null' then
           count := caravan.apply_changes(client, statements, jsonb_build_array(single.source), '{}');
@@ -91,16 +79,61 @@ begin
             'sqlstate', sqlstate, 'message', cause)) || refused;
       end;
     end loop;
-    exit when jsonb_array_length(refused) in (0, before);
+    exit when jsonb_array_length(refused) in (0, jsonb_array_length(pending));
     pending := refused;
   end loop;
-  refused := (
-    select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
-      'sqlstate', r -> 'sqlstate',
-      -- PostgreSQL quotes the offending value after a colon. Row data has no place in a dead letter.
-      'message', regexp_replace(r ->> 'message', ': ".*"', ''))), '[]')
-    from jsonb_array_elements(refused) as r
-  );
+end
+$$;
+
+-- Applies changes whose unique values move in a circle, as when two rows swap them: takes the values from all of them
+-- first. Those that do not fit even then are left out, and the others tried again. Returns what is refused still.
+create or replace function caravan.apply_circles(
+  client text, statements jsonb, inout refused jsonb, out written bigint
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  others jsonb;
+  circle jsonb;
+  left_over jsonb;
+  s record;
+begin
+  written := 0;
+  select coalesce(jsonb_agg(r) filter (where in_circle), '[]'), coalesce(jsonb_agg(r) filter (where not in_circle), '[]')
+  into circle, others
+  from jsonb_array_elements(refused) as r
+  cross join lateral (select r ->> 'sqlstate' = '23505' and r -> 'change' ? 'row' as in_circle) as c;
+
+  while jsonb_array_length(circle) > 1 loop
+    begin
+      for s in select * from jsonb_to_recordset(statements) as s (source text, park text) where park is not null loop
+        execute s.park using (select jsonb_agg(c -> 'change') from jsonb_array_elements(circle) as c
+          where c ->> 'source' = s.source);
+      end loop;
+      select a.refused, a.written into left_over, written from caravan.apply_singly(client, statements, circle) as a;
+      if left_over = '[]' then
+        refused := others;
+        return;
+      end if;
+      written := 0;
+      raise exception 'not a circle' using errcode = 'CV001';
+    exception
+      when sqlstate 'CV001' then
+        others := others || left_over;
+        circle := (
+          select coalesce(jsonb_agg(c), '[]')
+          from jsonb_array_elements(circle) as c
+          where not exists (
+            select from jsonb_array_elements(left_over) as l
+            where l -> 'source' = c -> 'source' and l -> 'change' -> 'key' = c -> 'change' -> 'key'
+          )
+        );
+      when data_exception or integrity_constraint_violation or raise_exception then
+        exit;  -- the client does not let go of the values
+    end;
+  end loop;
+  refused := others || circle;
 end
 $$;
 
@@ -120,15 +153,15 @@ end
 $$;
 comment on function caravan.standing is 'How far a client has come';
 
--- Applies a page that was read for a client that stood at `expected_step`. Returns the client's step afterwards, the
--- number of rows written and removed, and as the outcome:
+-- Applies a page that was read for a client that stood at `expected_step`, but for the changes in `skipped`. Returns
+-- the client's step afterwards, the number of rows written and removed, and as the outcome:
 --   applied  the cursor has moved to the page's
 --   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
 --   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
 --            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
 -- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
 create or replace function caravan.apply(
-  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb,
+  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
   out outcome text, out step bigint, out written bigint, out removed bigint, out refused text
 )
 language plpgsql
@@ -142,13 +175,32 @@ set lc_monetary = 'C'
 as $$
 declare
   statements jsonb;
+  changes jsonb := page -> 'changes';
+  circles record;
 begin
   written := 0;
   removed := 0;
+  refused := '[]';
   perform from caravan.cursor c where c.client = apply.client and c.step = expected_step for update;
   if not found then
     outcome := 'stale';
     return;
+  end if;
+
+  if skipped <> '[]' then
+    changes := (
+      select coalesce(jsonb_object_agg(source, kept), '{}')
+      from (
+        select source, jsonb_agg(change) as kept
+        from jsonb_each(changes) as e (source, list), jsonb_array_elements(list) as change
+        where not skipped @> jsonb_build_array(jsonb_build_object('source', source))
+          or not exists (
+            select from jsonb_array_elements(skipped) as s
+            where s ->> 'source' = source and s -> 'key' = change -> 'key'
+          )
+        group by source
+      ) as by_source
+    );
   end if;
 
   select jsonb_agg(to_jsonb(s) || jsonb_build_object('source', target -> 'source', 'target', target -> 'table', 'n', n))
@@ -159,12 +211,29 @@ begin
 
   begin
     select a.written, a.removed into written, removed
-    from caravan.apply_changes(client, statements, page -> 'cleared', page -> 'changes') as a;
+    from caravan.apply_changes(client, statements, page -> 'cleared', changes) as a;
   exception
     when data_exception or integrity_constraint_violation or raise_exception or cardinality_violation then
       begin
         select a.written, a.removed, a.refused into written, removed, refused
-        from caravan.apply_singly(client, statements, page -> 'cleared', page -> 'changes') as a;
+        from caravan.apply_singly(client, statements, (
+          select jsonb_agg(jsonb_build_object('source', source, 'change', change))
+          from (
+            select source, '{"key": null}'::jsonb as change
+            from jsonb_array_elements_text(page -> 'cleared') as c (source)
+            union all
+            select source, change from jsonb_each(changes) as c (source, list), jsonb_array_elements(list) as change
+          ) as everything
+        )) as a;
+        circles := caravan.apply_circles(client, statements, refused::jsonb);
+        written := written + circles.written;
+        refused := (
+          select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
+            'sqlstate', r -> 'sqlstate',
+            -- PostgreSQL quotes the offending value after a colon. Row data has no place in a dead letter.
+            'message', regexp_replace(r ->> 'message', ': ".*"', ''))), '[]')
+          from jsonb_array_elements(circles.refused) as r
+        );
         if exists (
           select r.source, r.key from jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb)
           except

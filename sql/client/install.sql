@@ -4,5 +4,6 @@ begin;
 \ir 10-tables.sql
 \ir 20-mapping.sql
 \ir 30-apply.sql
+\ir 35-sweep.sql
 \ir 40-rights.sql
 commit;

@@ -24,7 +24,7 @@ public final class Caravan implements AutoCloseable {
   private static final Path WORK = Path.of("target", "caravan");
 
   private final Postgres server = Postgres.shared();
-  private final Database central = server.createDatabase("central");
+  private final Database central;
   private final Map<String, Database> clients = new LinkedHashMap<>();
   private final Path routes;
   private final Properties settings = new Properties();
@@ -32,6 +32,12 @@ public final class Caravan implements AutoCloseable {
 
   /** A central without sources and without clients. */
   public Caravan() {
+    this(Postgres.shared());
+  }
+
+  /** The same, with central on a server of its own. */
+  public Caravan(Postgres centralServer) {
+    central = centralServer.createDatabase("central");
     central.install(Path.of("sql/central"));
     set("central.url", central.url());
     set("caravan.tick", "1000");

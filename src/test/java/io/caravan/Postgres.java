@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -79,6 +80,28 @@ public final class Postgres implements AutoCloseable {
   public void start() {
     try {
       server = launch(server.getPort());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Copies the data of a stopped server, as a file-level backup does. */
+  public Path backUp() {
+    try {
+      Path backup = Files.createTempDirectory(HOME, "backup");
+      FileUtils.copyDirectory(data.toFile(), backup.toFile());
+      return backup;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Gives a stopped server the data of a backup. */
+  public void restore(Path backup) {
+    try {
+      FileUtils.deleteDirectory(data.toFile());
+      FileUtils.moveDirectory(backup.toFile(), data.toFile());
+      Files.setPosixFilePermissions(data, PosixFilePermissions.fromString("rwx------"));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -1,0 +1,97 @@
+-- Cleaning: the change log holds one entry a key, however long a client is away, and what is recent.
+--
+-- An entry is superseded when a newer one of its key is in the log, or a newer TRUNCATE of its source: whoever has not
+-- seen the old one has not seen the new one either. Finding them takes a pass over the log, which is made only when
+-- the log has grown to twice what the last pass left: a few microseconds a change, whatever its size. No index on
+-- the key is needed, which each write would have to pay for. The entries go in small batches.
+
+-- The ids of all superseded entries.
+create or replace function caravan.find_superseded()
+returns setof bigint
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with newest as (
+    select max(id) as id from caravan.change group by source, key
+  ), truncated as (
+    select source, max(id) as id from caravan.change where key is null group by source
+  )
+  select c.id
+  from caravan.change c
+  left join newest n on n.id = c.id
+  left join truncated t on t.source = c.source
+  where n.id is null or c.id < t.id
+$$;
+
+-- The entries up to `upto` of keys that are gone from their source.
+create or replace function caravan.find_gone(upto bigint)
+returns setof caravan.change
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set row_security = off
+as $$
+declare
+  tracked int;
+begin
+  for tracked in select id from caravan.source loop
+    return query execute format($q$
+      select c.*
+      from caravan.change c
+      where c.source = %1$s and c.id <= $1 and c.key is not null and not exists (select caravan.find_%1$s(c.key))
+    $q$, tracked) using upto;
+  end loop;
+end
+$$;
+
+-- Removes at most `batch` entries that are superseded; the hub calls it until it returns 0. Of several calls at once
+-- only one does anything, and no writer waits for it.
+-- The entries of keys that are gone stay for `keep`. A client that comes back later cannot know of them: it is
+-- compared as a whole.
+create or replace function caravan.clean(batch int default 10000, keep interval default '30 days')
+returns bigint
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last constant bigint := coalesce((select max(id) from caravan.change), 0);
+  expired constant bigint := (select max(m.newest) from caravan.milestone m where m.at < now() - keep);
+  state caravan.cleaning;
+  removed bigint;
+begin
+  select * into state from caravan.cleaning for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  insert into caravan.milestone (newest)
+  select last where not exists (select from caravan.milestone m where m.at > now() - interval '1 minute');
+
+  if not exists (select from caravan.superseded) then
+    if last - state.newest <= greatest(state.kept, 10000) then
+      return 0;
+    end if;
+    with gone as (
+      insert into caravan.superseded (id) select g.id from caravan.find_gone(expired) g returning id
+    )
+    update caravan.cleaning c
+    set horizon = greatest(c.horizon, (select max(xid) from caravan.change join gone using (id)));
+    delete from caravan.milestone m where m.newest < expired;
+    insert into caravan.superseded (id) select caravan.find_superseded() on conflict do nothing;
+    update caravan.cleaning c
+    set newest = last,
+      kept = (select count(*) from caravan.change) - (select count(*) from caravan.superseded);
+  end if;
+
+  with taken as (
+    delete from caravan.superseded
+    where id in (select id from caravan.superseded order by id limit batch)
+    returning id
+  )
+  delete from caravan.change c using taken where c.id = taken.id;
+  get diagnostics removed = row_count;
+  return removed;
+end
+$$;
+comment on function caravan.clean is 'Removes a batch of superseded entries from the change log; 0: nothing to do now';

@@ -1,0 +1,80 @@
+-- Sweeping: after central has got another history (a restored backup, a failover), a client may hold rows of which central
+-- knows nothing any more. Its keys are shown to central, page by page, and those that are gone are deleted.
+
+-- The next keys of a sweep, which stands in the cursor as {"source", "key": the columns of the source's key, "target":
+-- which of the source's targets, "after": a key or null, "confirmed"}. Returns
+-- {"keys": [[42], …], "targets": how many the source has, "total": how many keys this one has}.
+create or replace function caravan.keys(client text, mapping jsonb, cursor jsonb, most int)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
+as $$
+declare
+  sweep constant jsonb := cursor -> 'sweep';
+  after constant jsonb := nullif(sweep -> 'after', 'null');
+  targets constant jsonb[] := array(
+    select t from jsonb_array_elements(mapping) as t where t -> 'source' = sweep -> 'source'
+  );
+  swept constant jsonb := targets[1 + (sweep ->> 'target')::int];
+  columns text;
+  position text;
+  keys jsonb;
+  total bigint;
+begin
+  if swept ->> 'rows' = 'central' then
+    select string_agg(quote_ident(name), ', ' order by n),
+      string_agg(format('($1 ->> %s)::%s', n - 1, caravan.column_type((swept ->> 'table')::regclass, name)), ', '
+        order by n)
+    into columns, position
+    from jsonb_array_elements_text(sweep -> 'key') with ordinality as k (source_column, n)
+    join jsonb_each_text(swept -> 'key') as m (name, source_column) using (source_column);
+    execute format(
+      'select jsonb_agg(jsonb_build_array(%1$s)) from (select %1$s from %2$s where %3$s order by %1$s limit $2) as k',
+      columns, swept ->> 'table',
+      case when after is null then format('(%s) is not null', columns) else format('(%s) > (%s)', columns, position) end)
+    using after, most into keys;
+    if after is null then
+      execute format('select count(*) from %s', swept ->> 'table') into total;
+    end if;
+  else
+    keys := (
+      select jsonb_agg(k.key)
+      from (
+        select o.key
+        from caravan.owned o
+        where o.client = keys.client and o.target = swept ->> 'table' and (after is null or o.key > after)
+        order by o.key
+        limit most
+      ) as k
+    );
+    if after is null then
+      total := (select count(*) from caravan.owned o where o.client = keys.client and o.target = swept ->> 'table');
+    end if;
+  end if;
+  return jsonb_build_object('keys', coalesce(keys, '[]'), 'targets', cardinality(targets), 'total', total);
+end
+$$;
+
+-- Says that a sweep may delete what central does not have, even if that is much.
+create or replace function caravan.confirm(client text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update caravan.cursor c
+  set cursor = jsonb_set(c.cursor, '{sweep,confirmed}', 'true')
+  where c.client = confirm.client and c.cursor ? 'sweep';
+  if not found then
+    raise exception 'the client % is not being swept', client using errcode = 'no_data_found';
+  end if;
+end
+$$;
+comment on function caravan.confirm is 'Lets a sweep delete many rows';

@@ -1,0 +1,109 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.caravan.Postgres.Database;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The change log stays small, however long a client is away. */
+class CleanTest {
+  private final Database central = Postgres.shared().createDatabase("central");
+
+  @BeforeEach
+  void tenThousandUsers() {
+    central.install(Path.of("sql/central"));
+    central.execute(
+        """
+        create table users (id int primary key, name text);
+        select caravan.track('users', '{name}');
+        insert into users select i, 'user ' || i from generate_series(1, 10000) as i;
+        """);
+  }
+
+  @Test
+  void aMillionUpdatesOfTenThousandKeysLeaveAnEntryAKey() {
+    for (int i = 0; i < 100; i++) {
+      central.execute("update users set name = 'name " + i + "'");
+      cleanOnce();
+    }
+    clean();
+
+    assertThat(count("caravan.change")).isLessThanOrEqualTo(20_000);
+    assertThat(number("select count(distinct key) from caravan.change")).isEqualTo(10_000);
+    assertThat(
+            number(
+                "select count(*) from caravan.change where id > (select max(id) - 10000 from caravan.change)"))
+        .isEqualTo(10_000);
+  }
+
+  @Test
+  void whatIsBeforeATruncateIsSuperseded() {
+    central.execute("truncate users; insert into users values (1, 'new')");
+    central.execute("insert into users select i, 'again' from generate_series(2, 5000) as i");
+
+    clean();
+
+    assertThat(count("caravan.change")).isEqualTo(5_001);
+  }
+
+  @Test
+  void aDeletionIsRememberedForAsLongAsConfiguredAndThenForgotten() {
+    central.execute("delete from users where id <= 100");
+    central.execute("update users set name = 'new'");
+    clean();
+    assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
+        .isEqualTo(100);
+
+    central.execute("update caravan.milestone set at = at - interval '40 days'");
+    central.execute("update users set name = 'newer'; update users set name = 'newest'");
+    clean();
+
+    assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
+        .isZero();
+    assertThat(central.value("select horizon > '0' from caravan.cleaning")).isEqualTo("t");
+  }
+
+  @Test
+  void aWriterInTheMiddleOfItsTransactionNeitherWaitsNorLosesItsEntry() throws SQLException {
+    try (Connection writer = central.dataSource().getConnection()) {
+      writer.setAutoCommit(false);
+      writer.createStatement().execute("update users set name = 'mine' where id = 42");
+      central.execute("update users set name = 'theirs' where id <> 42");
+
+      clean();
+      writer
+          .createStatement()
+          .execute("update users set name = 'mine too' where id = 43 or id = 42");
+      writer.commit();
+    }
+
+    assertThat(
+            central.value(
+                "select (select max(id) from caravan.change where key = '[42]') >"
+                    + " (select max(id) from caravan.change where key = '[41]')"))
+        .isEqualTo("t");
+  }
+
+  private void clean() {
+    long removed;
+    do {
+      removed = cleanOnce();
+    } while (removed > 0);
+  }
+
+  private long cleanOnce() {
+    return number("select caravan.clean(2000)");
+  }
+
+  private long count(String table) {
+    return number("select count(*) from " + table);
+  }
+
+  private long number(String query) {
+    return Long.parseLong(central.value(query));
+  }
+}

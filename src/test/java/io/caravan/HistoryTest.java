@@ -1,0 +1,168 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Central or a client is not what it was: restored from a backup, or failed over. */
+class HistoryTest {
+  private static final String BLOG =
+      """
+      [{"source": "public.users", "table": "public.members", "key": {"user_id": "id"},
+        "columns": {"nickname": "name"}}]
+      """;
+  private static final String FORUM =
+      BLOG.replace("\"columns\"", "\"rows\": \"central\", \"columns\"");
+
+  private final Postgres centralServer = new Postgres(Map.of());
+  private final Caravan caravan = new Caravan(centralServer);
+
+  @AfterEach
+  void stop() {
+    caravan.close();
+    centralServer.close();
+  }
+
+  @Test
+  void clientsFollowACentralThatIsRestoredFromAnOlderBackup() {
+    given(100);
+    centralServer.stop();
+    Path backup = centralServer.backUp();
+    centralServer.start();
+    central("select caravan.clean()");
+    central("insert into users values (1000, 'after the backup')");
+    central("update users set name = 'changed after the backup' where id = 1");
+    central("delete from users where id = 2");
+    awaitEqual();
+    caravan.stop();
+
+    centralServer.stop();
+    centralServer.restore(backup);
+    centralServer.start();
+    manyTransactions();
+    central("update users set name = 'changed in the new history' where id = 3");
+    caravan.start();
+
+    awaitEqual();
+    assertThat(caravan.database("blog").value("select nickname from members where user_id = -1"))
+        .isEqualTo("the blog's own");
+  }
+
+  @Test
+  void aCentralThatIsSuddenlyNearlyEmptyDoesNotEmptyItsClients() {
+    given(2000);
+    centralServer.stop();
+    Path backup = centralServer.backUp();
+    centralServer.start();
+    central("select caravan.clean()");
+    central("insert into users select i, 'later' from generate_series(10000, 15000) as i");
+    awaitEqual();
+    caravan.stop();
+
+    centralServer.stop();
+    centralServer.restore(backup);
+    centralServer.start();
+    caravan.start();
+    caravan.awaitEqual(
+        "select true",
+        "blog",
+        "select cursor ? 'sweep' and not cursor ? 'fill' from caravan.cursor");
+    assertThat(caravan.database("blog").value("select count(*) from members where user_id > 0"))
+        .isEqualTo("7001");
+
+    caravan.database("blog").execute("select caravan.confirm('blog')");
+    caravan.database("forum").execute("select caravan.confirm('forum')");
+
+    awaitEqual();
+  }
+
+  @Test
+  void aClientThatIsRestoredFromAnOlderBackupCatchesUp() {
+    given(100);
+    Map<String, String> older =
+        Map.of("cursor", "caravan.cursor", "owned", "caravan.owned", "members", "members");
+    older.forEach(
+        (name, table) ->
+            caravan.database("blog").execute("create table old_" + name + " as table " + table));
+    central("insert into users values (1000, 'after the backup')");
+    central("update users set name = 'changed after the backup' where id = 1");
+    central("delete from users where id = 2");
+    awaitEqual();
+    caravan.stop();
+
+    older.forEach(
+        (name, table) ->
+            caravan
+                .database("blog")
+                .execute("truncate " + table + "; insert into " + table + " table old_" + name));
+    caravan.start();
+
+    awaitEqual();
+  }
+
+  @Test
+  void aClientThatWasAwayLongerThanDeletionsAreRememberedIsCompared() {
+    given(100);
+    caravan.stop();
+    central("select caravan.clean()");
+    central("delete from users where id <= 10");
+    central("select caravan.clean()");
+    central("update caravan.milestone set at = at - interval '40 days', newest = newest + 10");
+    central("update users set name = name || '.' from generate_series(1, 2)");
+    for (int i = 0; i < 120; i++) {
+      central("update users set name = name || '.'");
+    }
+    central("select caravan.clean()");
+    assertThat(
+            caravan
+                .central()
+                .value("select count(*) from caravan.change where (key ->> 0)::int <= 10"))
+        .isEqualTo("0");
+    caravan.start();
+
+    awaitEqual();
+  }
+
+  private void given(int users) {
+    central(
+        """
+        create table users (id int primary key, name text);
+        select caravan.track('users', '{name}');
+        insert into users select i, 'user ' || i from generate_series(1, %d) as i;
+        """
+            .formatted(users));
+    caravan.client(
+        "blog",
+        """
+        create table members (user_id int primary key, nickname text);
+        insert into members values (-1, 'the blog''s own');
+        """,
+        BLOG);
+    caravan.client("forum", "create table members (user_id int primary key, nickname text)", FORUM);
+    caravan.start();
+    awaitEqual();
+  }
+
+  /** So many that the transactions of the lost future are overtaken. */
+  private void manyTransactions() {
+    for (int i = 0; i < 200; i++) {
+      central("select pg_current_xact_id()");
+    }
+  }
+
+  private void central(String sql) {
+    caravan.central().execute(sql);
+  }
+
+  private void awaitEqual() {
+    for (String client : new String[] {"blog", "forum"}) {
+      caravan.awaitEqual(
+          "select id, name from users order by id",
+          client,
+          "select user_id, nickname from members where user_id > 0 order by user_id");
+    }
+  }
+}
