@@ -9,7 +9,9 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Stream;
@@ -28,6 +30,7 @@ public final class Caravan implements AutoCloseable {
   private final Map<String, Database> clients = new LinkedHashMap<>();
   private final Path routes;
   private final Properties settings = new Properties();
+  private final List<HubProcess> processes = new ArrayList<>();
   private Main hub;
 
   /** A central without sources and without clients. */
@@ -81,23 +84,9 @@ public final class Caravan implements AutoCloseable {
     write(routes.resolve("clients").resolve(name + ".camel.yaml"), file.replace("blog", name));
   }
 
-  /** Starts the hub. */
+  /** Starts the hub in this JVM. */
   public Caravan start() {
-    String multicast = read(Path.of("routes/wake-clients.camel.yaml"));
-    int from = multicast.indexOf("              - to: {id: wake-blog");
-    String lines =
-        clients.keySet().stream()
-            .map(
-                name ->
-                    multicast
-                        .substring(from)
-                        .lines()
-                        .findFirst()
-                        .orElseThrow()
-                        .replace("blog", name))
-            .collect(joining("\n"));
-    write(routes.resolve("wake-clients.camel.yaml"), multicast.substring(0, from) + lines + "\n");
-
+    writeMulticast();
     hub = new Main();
     hub.setPropertyPlaceholderLocations("file:application.properties");
     settings.forEach((name, value) -> hub.addOverrideProperty((String) name, (String) value));
@@ -110,12 +99,48 @@ public final class Caravan implements AutoCloseable {
     return this;
   }
 
-  /** Stops the hub. */
+  /** Stops the hub that runs in this JVM. */
   public void stop() {
     if (hub != null) {
       hub.stop();
       hub = null;
     }
+  }
+
+  /**
+   * Starts a hub as a process of its own, one more each time. It has the settings that were made
+   * until now.
+   *
+   * @param jvmOptions for instance {@code -Xmx256m}
+   */
+  public HubProcess startProcess(String... jvmOptions) {
+    writeMulticast();
+    try {
+      Path directory = Files.createTempDirectory(WORK, "hub").toAbsolutePath();
+      copy(routes, directory.resolve("routes"));
+      String overrides =
+          settings.entrySet().stream()
+              .map(setting -> "\n" + setting.getKey() + " = " + setting.getValue())
+              .collect(joining());
+      write(
+          directory.resolve("application.properties"),
+          read(Path.of("application.properties")) + overrides);
+      HubProcess process = new HubProcess(directory, List.of(jvmOptions));
+      processes.add(process);
+      return process;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Writes the multicast: a line for each client. */
+  private void writeMulticast() {
+    String multicast = read(Path.of("routes/wake-clients.camel.yaml"));
+    int from = multicast.indexOf("              - to: {id: wake-blog");
+    String line = multicast.substring(from).lines().findFirst().orElseThrow();
+    String lines =
+        clients.keySet().stream().map(name -> line.replace("blog", name)).collect(joining("\n"));
+    write(routes.resolve("wake-clients.camel.yaml"), multicast.substring(0, from) + lines + "\n");
   }
 
   /** The central database. */
@@ -128,7 +153,7 @@ public final class Caravan implements AutoCloseable {
     return clients.get(client);
   }
 
-  /** The hub's Camel, while it runs. */
+  /** The Camel of the hub that runs in this JVM. */
   public Main hub() {
     return hub;
   }
@@ -147,13 +172,14 @@ public final class Caravan implements AutoCloseable {
                     .isEqualTo(central.query(centralQuery)));
   }
 
-  /** Stops the hub. The databases go with the server. */
+  /** Stops all hubs. The databases go with the server. */
   @Override
   public void close() {
     stop();
+    processes.forEach(HubProcess::kill);
   }
 
-  /** Copies the routes, but not the clients. */
+  /** Copies routes, but not the project's clients. */
   private static void copy(Path from, Path to) throws IOException {
     try (Stream<Path> files = Files.walk(from)) {
       for (Path file : (Iterable<Path>) files::iterator) {
