@@ -22,6 +22,16 @@ begin
 end
 $$;
 
+-- Whether what refused a row was another row, which may since have gone or come.
+create or replace function caravan.depends_on_others(sqlstate text)
+returns boolean
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select sqlstate in ('23503', '23505', '23P01')  -- foreign key, unique, exclusion
+$$;
+
 -- Stores what a client has refused, [{"source", "key", "sqlstate", "message"}], but for what is in `settled` and so
 -- was stored before for the same page. A row whose parent is missing, or whose unique value another row still holds, is
 -- no dead letter yet: that other row may be in a later page. It is sent again behind the backlog, and counts when it is
@@ -58,7 +68,7 @@ begin
   with stored as (
     insert into caravan.dead_letter as d (client, source, key, sqlstate, message, state)
     select bury.client, r.source, r.key, r.sqlstate, r.message,
-      case when r.sqlstate in ('23503', '23505', '23P01') and r.key is not null then 'retrying' else 'open' end
+      case when caravan.depends_on_others(r.sqlstate) and r.key is not null then 'retrying' else 'open' end
     from jsonb_to_recordset(refusals) as r (source text, key jsonb, sqlstate text, message text)
     on conflict on constraint dead_letter_key_unique do update
       set sqlstate = excluded.sqlstate, message = excluded.message, last_at = now(), attempts = d.attempts + 1,
@@ -72,12 +82,14 @@ $$;
 comment on function caravan.bury is 'Stores the changes that a client has refused as dead letters';
 
 -- Resolves the dead letters whose keys a client has now taken: those of a page that it has applied, but for `refused`.
+-- That may have made room for others, so these are sent once more.
 create or replace function caravan.resolve(client text, page jsonb, refused jsonb)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+begin
   update caravan.dead_letter d
   set state = 'resolved'
   where d.client = resolve.client and d.state in ('retrying', 'open')
@@ -87,7 +99,15 @@ as $$
     and not exists (
       select from jsonb_to_recordset(refused) as r (source text, key jsonb)
       where r.source = d.source and r.key is not distinct from d.key
-    )
+    );
+  if found then
+    perform caravan.touch(array(
+      select d
+      from caravan.dead_letter d
+      where d.client = resolve.client and d.state in ('retrying', 'open') and caravan.depends_on_others(d.sqlstate)
+    ));
+  end if;
+end
 $$;
 comment on function caravan.resolve is 'Resolves the dead letters of the keys that a client has taken';
 
