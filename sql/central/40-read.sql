@@ -172,6 +172,8 @@ declare
   last bigint := cursor #>> '{window,last}';
   next caravan.change[];
   position bigint;
+  unfinished boolean;
+  cut boolean := false;
   bytes bigint := 0;
   cleared text[] := '{}';
   names text[] := '{}';
@@ -195,7 +197,8 @@ begin
     order by id
     limit max_rows
   );
-  more := cardinality(next) = max_rows;
+  more := last is not null;  -- what came meanwhile is seen at once, and not at the next doorbell
+  unfinished := cardinality(next) = max_rows;
 
   -- A source's rows are found only for its own keys: CASE promises that.
   if cardinality(next) > 0 then
@@ -211,8 +214,8 @@ begin
       select string_agg(format('when %1$s then (select r from caravan.find_%1$s(n.key) as r)', w), ' ')
       from unnest(wanted) as w
     )) using next loop
-      more := more or bytes >= max_bytes;
-      exit when bytes >= max_bytes;
+      cut := bytes >= max_bytes;
+      exit when cut;
       position := change.id;
       changes := changes + 1;
       progress := case when changes <= named
@@ -233,7 +236,7 @@ begin
   if coalesce(cursor ->> 'milestone', '-infinity')::timestamptz < (select max(at) from caravan.milestone) - quiet then
     progress := coalesce(progress, 'nothing new');
   end if;
-  cursor := case when more
+  cursor := case when unfinished or cut
     then cursor || jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
     else cursor - 'window' || caravan.standpoint(upto) end;
   page := caravan.page(cursor, cleared, names, items);

@@ -51,6 +51,20 @@ class PropagationTest {
     awaitEqual();
   }
 
+  @Test
+  void aBacklogThatFillsItsLastPageExactlyDoesNotStopWhatFollows() {
+    caravan.set("camel.kamelet.pump.pageRows", "2").start();
+    awaitEqual();
+
+    caravan.central().execute("update users set name = 'new'");
+    awaitEqual();
+    caravan.stop();
+    caravan.central().execute("update users set name = 'newer' where id = 1");
+    caravan.start();
+
+    awaitEqual();
+  }
+
   private void awaitEqual() {
     caravan.awaitEqual(
         "select id, name, email from users order by id",
