@@ -8,6 +8,7 @@ create table if not exists caravan.source (
   relation regclass not null,
   key      text[] not null,
   columns  text[] not null,
+  types    text[] not null,
   payload  text not null,
   constraint source_pk primary key (id),
   constraint source_name_unique unique (name),
@@ -15,7 +16,8 @@ create table if not exists caravan.source (
   constraint source_payload_known check (payload in ('key', 'row'))
 );
 comment on table caravan.source is 'The tracked tables. Written by caravan.track and caravan.untrack';
-comment on column caravan.source.columns is 'The propagated columns, those of the key first';
+comment on column caravan.source.columns is 'The propagated columns, those of the key first, as they are called in mappings';
+comment on column caravan.source.types is 'Their base types';
 
 -- The change log. It says only that a key changed: the row is read when the change is delivered.
 -- Relies on: an id is drawn while the writer holds the row's lock, so that the newest id of a key only grows.

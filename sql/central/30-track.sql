@@ -9,6 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   kind constant "char" := (select relkind from pg_class where oid = source);
+  persistence constant "char" := (select relpersistence from pg_class where oid = source);
   key constant text[] := (
     select array_agg(a.attname::text order by k.position)
     from pg_index i
@@ -25,8 +26,11 @@ begin
   elsif kind <> 'r' then
     raise exception '% is not a table and cannot be a source', source
       using errcode = 'wrong_object_type', hint = 'Track the table that holds the rows.';
-  elsif (select relpersistence from pg_class where oid = source) <> 'p' then
-    raise exception '% is unlogged or temporary and cannot be a source', source
+  elsif persistence = 't' then
+    raise exception '% is temporary and cannot be a source', source
+      using errcode = 'feature_not_supported', hint = 'Track a permanent table.';
+  elsif persistence = 'u' then
+    raise exception '% is unlogged and cannot be a source', source
       using errcode = 'feature_not_supported',
         detail = 'PostgreSQL empties it after a crash and fires no trigger.',
         hint = format('alter table %s set logged', source);
@@ -49,6 +53,10 @@ declare
   name text;
   generated "char";
 begin
+  if columns is null then
+    raise exception 'the columns of % are missing', source
+      using errcode = 'null_value_not_allowed', hint = 'Name those to propagate: ''{name, email}''.';
+  end if;
   foreach name in array columns loop
     select attgenerated into generated
     from pg_attribute
@@ -91,6 +99,7 @@ $$;
 
 -- Makes the functions of one source:
 --   key_N(row)      its key as JSON
+--   row_N(row)      its row as JSON for a doorbell, unless it is too long for one
 --   find_N(key)     the row with this key as JSON text, each value in PostgreSQL's own text form
 --   scan_N(after)   the keys and rows that follow a key, in the order of the key
 --   log_N()         the trigger function
@@ -102,7 +111,7 @@ language plpgsql
 as $$
 declare
   n constant int := source.id;
-  row_text constant text := format('(select row_to_json(r)::text from (select %s) as r)', (
+  row_text constant text := format('(select row_to_json(r.*)::text from (select %s) as r)', (
     select string_agg(format('t.%1$I::text as %1$I', c), ', ' order by position)
     from unnest(source.columns) with ordinality as u (c, position)
   ));
@@ -110,24 +119,38 @@ declare
     select string_agg(format('t.%I', c), ', ' order by position)
     from unnest(source.key) with ordinality as u (c, position)
   );
-  key_of constant text := format('jsonb_build_array(%s)', key_columns);
+  -- A value that would become a JSON array or object is its type's own text, so that a cast makes it the same again.
+  key_of constant text := (
+    select format('jsonb_build_array(%s)', string_agg(case
+      when t.typcategory in ('A', 'C') or t.typname = 'jsonb' then format('t.%I::text', c)
+      else format('t.%I', c)
+    end, ', ' order by position))
+    from unnest(source.key) with ordinality as u (c, position)
+    join pg_type t on t.oid = caravan.column_type(source.relation, c)::regtype
+  );
   key_values constant text := (
     select string_agg(format('(%%1$s ->> %s)::%s', position - 1, caravan.column_type(source.relation, c)), ', '
       order by position)
     from unnest(source.key) with ordinality as u (c, position)
   );
-  notified_row constant text := case when source.payload = 'row' then format(
-    'case when tg_op <> ''DELETE'' and %s < 8000 then (select row_to_json(r) from (select %s) as r) end, true',
-    (select string_agg(format('coalesce(pg_column_size(new.%I), 0)', c), ' + ') from unnest(source.columns) as c),
-    (select string_agg(format('new.%1$I as %1$I', c), ', ' order by position)
-     from unnest(source.columns) with ordinality as u (c, position))
-  ) else 'null, false' end;
+  notified_row constant text := case when source.payload = 'row'
+    then format('case when tg_op in (''INSERT'', ''UPDATE'') then caravan.row_%s(new) end, true', n)
+    else 'null, false' end;
 begin
   execute format($f$
     create or replace function caravan.key_%1$s(t %2$s) returns jsonb
     language sql stable
     return %3$s
   $f$, n, source.relation, key_of);
+
+  execute format($f$
+    create or replace function caravan.row_%1$s(t %2$s) returns json
+    language sql stable
+    return case when %3$s < 8000 then (select row_to_json(r.*) from (select %4$s) as r) end
+  $f$, n, source.relation,
+    (select string_agg(format('coalesce(pg_column_size(t.%I), 0)', c), ' + ') from unnest(source.columns) as c),
+    (select string_agg(format('t.%1$I as %1$I', c), ', ' order by position)
+     from unnest(source.columns) with ordinality as u (c, position)));
 
   execute format($f$
     create or replace function caravan.find_%1$s(key jsonb) returns setof text
@@ -142,11 +165,11 @@ begin
     create or replace function caravan.scan_%1$s(after jsonb, most int) returns table (key jsonb, "row" text)
     language sql stable
     begin atomic
-      (select %6$s, %3$s from only %2$s as t where after is null order by %4$s limit most)
+      (select %6$s, %3$s from only %2$s as t where scan_%1$s.after is null order by %4$s limit scan_%1$s.most)
       union all
-      (select %6$s, %3$s from only %2$s as t where (%4$s) > (%5$s) order by %4$s limit most);
+      (select %6$s, %3$s from only %2$s as t where (%4$s) > (%5$s) order by %4$s limit scan_%1$s.most);
     end
-  $f$, n, source.relation, row_text, key_columns, format(key_values, 'after'), key_of);
+  $f$, n, source.relation, row_text, key_columns, format(key_values, 'scan_' || n || '.after'), key_of);
 
   execute format($f$
     create or replace function caravan.log_%1$s() returns trigger
@@ -182,8 +205,8 @@ begin
         not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'boolean')
     ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres'
       set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' $set$ else '' end);
-  execute format('revoke all on function caravan.key_%1$s, caravan.find_%1$s, caravan.scan_%1$s, caravan.log_%1$s
-    from public', n);
+  execute format('revoke all on function caravan.key_%1$s, caravan.row_%1$s, caravan.find_%1$s, caravan.scan_%1$s,
+    caravan.log_%1$s from public', n);
 end
 $$;
 
@@ -195,26 +218,27 @@ as $$
 declare
   prefix text;
 begin
-  foreach prefix in array array['log', 'scan', 'find', 'key'] loop
+  foreach prefix in array array['log', 'scan', 'find', 'row', 'key'] loop
     execute format('drop function if exists caravan.%I cascade', prefix || '_' || source.id);
   end loop;
 end
 $$;
 
--- A condition that is true when a column really differs: in its text, and not only by its type's equality, for which
--- 1.0 equals 1.00, and which json has not. Types whose equality is that of their text are compared as they are.
+-- A condition that is true when a column really differs: in its bytes, and not only by its type's equality, for which
+-- 1.0 equals 1.00, and which json has not. Types whose equality is that of their bytes are compared as they are.
+-- The function and not its operator *<>, because pg_dump writes that on records in a way that it cannot read again.
 create or replace function caravan.differs(source regclass, column_name text)
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format('old.%1$I%2$s is distinct from new.%1$I%2$s', column_name, case
+  select format(case
     when type in ('smallint', 'integer', 'bigint', 'boolean', 'uuid', 'bytea', 'date',
-      'timestamp without time zone', 'timestamp with time zone') then ''
-    when type in ('text', 'character varying') then ' collate "C"'
-    else '::text'
-  end)
+      'timestamp without time zone', 'timestamp with time zone') then 'old.%1$I is distinct from new.%1$I'
+    when type in ('text', 'character varying') then 'old.%1$I collate "C" is distinct from new.%1$I collate "C"'
+    else 'pg_catalog.record_image_ne(row(old.%1$I), row(new.%1$I))'
+  end, column_name)
   from caravan.column_type(source, column_name) as type
 $$;
 
@@ -255,6 +279,10 @@ as $$
 declare
   source_key constant text[] := caravan.primary_key(source);
   source_columns constant text[] := caravan.propagated(source, source_key, columns);
+  source_types constant text[] := array(
+    select caravan.column_type(source, c) from unnest(source_columns) with ordinality as u (c, position)
+    order by position
+  );
   source_name constant text := (
     select format('%I.%I', nspname, relname)
     from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = source
@@ -263,17 +291,19 @@ declare
 begin
   if payload is null or payload not in ('key', 'row') then
     raise exception 'payload must be ''key'' or ''row'', not %', coalesce(quote_literal(payload), 'null')
-      using errcode = 'invalid_parameter_value';
+      using errcode = 'invalid_parameter_value',
+        hint = 'With ''row'' a doorbell rings for each change, with its row, for other listeners. Caravan needs ''key''.';
   end if;
   -- No write may slip between the old triggers and the new ones.
   execute format('lock table %s in share row exclusive mode', source);
   -- A table of that name was tracked, dropped and made anew: that is another history.
   perform caravan.untrack(s.name) from caravan.source s where s.name = source_name and s.relation <> source;
 
-  insert into caravan.source as s (name, relation, key, columns, payload)
-  values (source_name, source, source_key, source_columns, track.payload)
+  insert into caravan.source as s (name, relation, key, columns, types, payload)
+  values (source_name, source, source_key, source_columns, source_types, track.payload)
   on conflict on constraint source_relation_unique do update
-    set name = excluded.name, key = excluded.key, columns = excluded.columns, payload = excluded.payload
+    set name = excluded.name, key = excluded.key, columns = excluded.columns, types = excluded.types,
+      payload = excluded.payload
   returning s.* into tracked;
 
   -- Operators of a key's type may live elsewhere than in pg_catalog (citext). The functions bind them when made.

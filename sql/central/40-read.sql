@@ -48,7 +48,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', (
-    select jsonb_object_agg(c, caravan.column_type(relation, c)) from unnest(columns) as c
+    select jsonb_object_agg(c, type) from unnest(columns, types) as u (c, type)
   ))), '{}')
   from caravan.source
   where name = any (names)

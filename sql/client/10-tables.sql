@@ -15,7 +15,8 @@ comment on column caravan.cursor.step is 'Counts the pages applied; a page made 
 create table if not exists caravan.owned (
   client text not null,
   target text not null,
+  source text not null,
   key    jsonb not null,
-  constraint owned_pk primary key (client, target, key)
+  constraint owned_pk primary key (client, target, source, key)
 );
 comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';

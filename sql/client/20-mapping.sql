@@ -106,18 +106,19 @@ as $$
   where target -> 'columns' ? attname::text
 $$;
 
--- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], the client as $2
--- and the table as $3.
+-- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], the client as $2,
+-- the table as $3 and the source as $4.
 --   clear     deletes all rows that came from central
 --   remove    deletes the keys that are gone or whose rows left the filter
 --   upsert    writes the rows that pass the filter, where they differ
 --   own       notes the keys of a shared table; null for others
 --   park      makes room for unique values that move in a circle; null where it can't be done
 --   filtered  whether there is a filter
+--   cascades  whether the removal of a row touches others that reference it
 -- `source` is what a page says of it: {"key": ["id"], "columns": {"id": "bigint", …}}.
 create or replace function caravan.statements(
   target jsonb, source jsonb,
-  out clear text, out remove text, out upsert text, out own text, out park text, out filtered boolean
+  out clear text, out remove text, out upsert text, out own text, out park text, out filtered boolean, out cascades boolean
 )
 language plpgsql
 stable
@@ -126,10 +127,12 @@ as $$
 declare
   relation constant regclass := to_regclass(target ->> 'table');
   keys text;        -- k1, k2
-  key_values text;  -- the same of a key as JSON, %s
-  key_matches text;
+  key_values text;  -- (change.key ->> 0)::bigint, …
+  change_matches text;
+  gone_matches text;
   columns text;     -- c1, c2
   new_values text;  -- new.v1, new.v2
+  loose_keys text[];  -- of types for which different values are equal (citext)
   assignments text;
   old_row text;
   new_row text;
@@ -142,11 +145,14 @@ begin
       using errcode = 'undefined_table', hint = 'Name it with its schema, e.g. public.members.';
   end if;
 
-  select string_agg(quote_ident(name), ', '), string_agg(value, ', '),
-    string_agg(format('t.%I %s %s', name, caravan.equality(type::regtype), value), ' and ')
-  into keys, key_values, key_matches
+  select string_agg(quote_ident(name), ', '), string_agg('(change.' || value, ', '),
+    string_agg(format('t.%I %s (change.%s', name, caravan.equality(type::regtype), value), ' and '),
+    string_agg(format('t.%I %s (gone.%s', name, caravan.equality(type::regtype), value), ' and '),
+    coalesce(array_agg(name) filter (where type not in ('smallint', 'integer', 'bigint', 'uuid', 'text',
+      'character varying', 'boolean', 'bytea', 'date', 'timestamp without time zone', 'timestamp with time zone')), '{}')
+  into keys, key_values, change_matches, gone_matches, loose_keys
   from (
-    select name, type, format('(%%1$s ->> %s)::%s', k.position - 1, type) as value
+    select name, type, format('key ->> %s)::%s', k.position - 1, type) as value
     from jsonb_array_elements_text(source -> 'key') with ordinality as k (source_column, position)
     left join jsonb_each_text(target -> 'key') as m (name, source_column) using (source_column)
     cross join lateral caravan.column_type(relation, name) as type
@@ -154,16 +160,19 @@ begin
   ) as key;
 
   select string_agg(format(', %I', name), '' order by n), string_agg(format(', new.v%s', n), '' order by n),
-    string_agg(format('%1$I = excluded.%1$I', name), ', ' order by n),
-    string_agg(format('t.%I', name), ', ' order by n), string_agg(format('excluded.%I', name), ', ' order by n),
     string_agg(format('(%s)::%s as v%s, ',
       case when source -> 'columns' ? expression then format('change.row ->> %L', expression) else expression end,
       caravan.column_type(relation, name), n), '' order by n)
-  into columns, new_values, assignments, old_row, new_row, expressions
+  into columns, new_values, expressions
   from jsonb_each_text(target -> 'columns') with ordinality as c (name, expression, n);
 
+  select string_agg(format('%1$I = excluded.%1$I', name), ', '), string_agg(format('t.%I', name), ', '),
+    string_agg(format('excluded.%I', name), ', ')
+  into assignments, old_row, new_row
+  from (select jsonb_object_keys(target -> 'columns') union select unnest(loose_keys)) as written (name);
+
   -- A type of central's that this database does not know is text here.
-  select string_agg(format('(change.row ->> %1$L)::%2$s as %1$I', name, coalesce(to_regtype(type)::text, 'text')), ', ')
+  select string_agg(format('(change.row ->> %1$L)::%2$s as %1$I', name, coalesce(format_type(to_regtype(type), -1), 'text')), ', ')
   into typed_row
   from jsonb_each_text(source -> 'columns') as c (name, type);
 
@@ -175,34 +184,37 @@ begin
   $q$, expressions, coalesce(target ->> 'where', 'true'), typed_row);
 
   filtered := target ? 'where';
-  upsert := format('insert into %s as t (%s %s) select %s %s from %s where new.passes on conflict (%s) do ',
-    relation, keys, columns, format(key_values, 'change.key'), new_values, incoming, keys)
-    || case when columns is null then 'nothing' else format(
+  cascades := exists (
+    select from pg_constraint where contype = 'f' and confrelid = relation and confdeltype in ('c', 'n', 'd')
+  );
+  upsert := format('insert into %s as t (%s %s) overriding system value select %s %s from %s where new.passes on conflict (%s) do ',
+    relation, keys, columns, key_values, new_values, incoming, keys)
+    || case when assignments is null then 'nothing' else format(
       'update set %s where row(%s)::record operator(pg_catalog.*<>) row(%s)::record', assignments, old_row, new_row
     ) end;
 
   park := format('update %s as t set ', relation) || caravan.parked(relation, target)
-    || format(' from jsonb_to_recordset($1) as change (key jsonb) where %s', format(key_matches, 'change.key'));
+    || format(' from jsonb_to_recordset($1) as change (key jsonb) where %s', change_matches);
 
   if target ->> 'rows' = 'central' then
     clear := format('delete from %s', relation);
     remove := format('delete from %s as t using %s where not new.passes and %s',
-      relation, incoming, format(key_matches, 'change.key'));
+      relation, incoming, change_matches);
   else
     clear := format($q$
-      with gone as (delete from caravan.owned o where o.client = $2 and o.target = $3 returning o.key)
+      with gone as (delete from caravan.owned o where o.client = $2 and o.target = $3 and o.source = $4 returning o.key)
       delete from %s as t using gone where %s
-    $q$, relation, format(key_matches, 'gone.key'));
+    $q$, relation, gone_matches);
     remove := format($q$
       with gone as (
         delete from caravan.owned o
-        where o.client = $2 and o.target = $3 and o.key = any (array(select change.key from %s where not new.passes))
+        where o.client = $2 and o.target = $3 and o.source = $4 and o.key = any (array(select change.key from %s where not new.passes))
         returning o.key
       )
       delete from %s as t using gone where %s
-    $q$, incoming, relation, format(key_matches, 'gone.key'));
+    $q$, incoming, relation, gone_matches);
     own := format($q$
-      insert into caravan.owned (client, target, key) select $2, $3, change.key from %s where new.passes
+      insert into caravan.owned (client, target, source, key) select $2, $3, $4, change.key from %s where new.passes
       on conflict do nothing
     $q$, incoming);
   end if;

@@ -1,7 +1,77 @@
 -- Applying: a page of changes becomes rows, and the cursor moves with them, in one transaction.
 
--- Applies changes of several sources, {"public.users": [{"key": …, "row": …}]}: deletes children before parents, then
--- writes parents before children. Raises what the database raises.
+-- Deletes what is gone, children before parents.
+create or replace function caravan.remove(client text, statements jsonb, cleared jsonb, changes jsonb)
+returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  s record;
+  count bigint;
+  removed bigint := 0;
+begin
+  for s in select * from jsonb_to_recordset(statements)
+      as s (source text, target text, clear text, remove text, filtered boolean, n int) order by n desc
+  loop
+    if cleared ? s.source then
+      execute s.clear using null::jsonb, client, s.target, s.source;
+      get diagnostics count = row_count;
+      removed := removed + count;
+    end if;
+    if s.filtered and changes ? s.source or changes -> s.source @? '$[*] ? (!exists(@.row))' then
+      execute s.remove using changes -> s.source, client, s.target, s.source;
+      get diagnostics count = row_count;
+      removed := removed + count;
+    end if;
+  end loop;
+  return removed;
+end
+$$;
+
+-- Writes what is there, parents before children.
+create or replace function caravan.upsert(client text, statements jsonb, changes jsonb)
+returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  s record;
+  count bigint;
+  written bigint := 0;
+begin
+  for s in select * from jsonb_to_recordset(statements)
+      as s (source text, target text, upsert text, own text, n int) where changes ? source order by n
+  loop
+    execute s.upsert using changes -> s.source, client, s.target, s.source;
+    get diagnostics count = row_count;
+    written := written + count;
+    if s.own is not null then
+      execute s.own using changes -> s.source, client, s.target, s.source;
+    end if;
+  end loop;
+  return written;
+end
+$$;
+
+-- Takes the unique values from rows that are about to go or to get others.
+create or replace function caravan.park(statements jsonb, changes jsonb)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  s record;
+begin
+  for s in select * from jsonb_to_recordset(statements) as s (source text, park text) where park is not null loop
+    execute s.park using changes -> s.source;
+  end loop;
+end
+$$;
+
+-- Applies changes of several sources, {"public.users": [{"key": …, "row": …}]}. Removes first, for a new row may need a
+-- unique value that an old one has. But where a removal touches the rows that reference the removed one, these must
+-- have gone to their new parents before. Raises what the database raises.
 create or replace function caravan.apply_changes(
   client text, statements jsonb, cleared jsonb, changes jsonb,
   out written bigint, out removed bigint
@@ -9,36 +79,14 @@ create or replace function caravan.apply_changes(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  s record;
-  count bigint;
 begin
-  written := 0;
-  removed := 0;
-  for s in select * from jsonb_to_recordset(statements)
-      as s (source text, target text, clear text, remove text, filtered boolean, n int) order by n desc
-  loop
-    if cleared ? s.source then
-      execute s.clear using null::jsonb, client, s.target;
-      get diagnostics count = row_count;
-      removed := removed + count;
-    end if;
-    if s.filtered and changes ? s.source or changes -> s.source @? '$[*] ? (!exists(@.row))' then
-      execute s.remove using changes -> s.source, client, s.target;
-      get diagnostics count = row_count;
-      removed := removed + count;
-    end if;
-  end loop;
-  for s in select * from jsonb_to_recordset(statements)
-      as s (source text, target text, upsert text, own text, n int) where changes ? source order by n
-  loop
-    execute s.upsert using changes -> s.source, client, s.target;
-    get diagnostics count = row_count;
-    written := written + count;
-    if s.own is not null then
-      execute s.own using changes -> s.source, client, s.target;
-    end if;
-  end loop;
+  if statements @> '[{"cascades": true}]' and cleared = '[]' then
+    written := caravan.upsert(client, statements, changes);
+    removed := caravan.remove(client, statements, cleared, changes);
+  else
+    removed := caravan.remove(client, statements, cleared, changes);
+    written := caravan.upsert(client, statements, changes);
+  end if;
 end
 $$;
 
@@ -97,7 +145,6 @@ declare
   others jsonb;
   circle jsonb;
   left_over jsonb;
-  s record;
 begin
   written := 0;
   select coalesce(jsonb_agg(r) filter (where in_circle), '[]'), coalesce(jsonb_agg(r) filter (where not in_circle), '[]')
@@ -107,10 +154,12 @@ begin
 
   while jsonb_array_length(circle) > 1 loop
     begin
-      for s in select * from jsonb_to_recordset(statements) as s (source text, park text) where park is not null loop
-        execute s.park using (select jsonb_agg(c -> 'change') from jsonb_array_elements(circle) as c
-          where c ->> 'source' = s.source);
-      end loop;
+      perform caravan.park(statements, (
+        select jsonb_object_agg(source, list)
+        from (
+          select c ->> 'source' as source, jsonb_agg(c -> 'change') as list from jsonb_array_elements(circle) as c group by 1
+        ) as by_source
+      ));
       select a.refused, a.written into left_over, written from caravan.apply_singly(client, statements, circle) as a;
       if left_over = '[]' then
         refused := others;
@@ -134,6 +183,63 @@ begin
     end;
   end loop;
   refused := others || circle;
+end
+$$;
+
+-- Applies a page that was refused as a whole, so that only what must be is refused: returns it as [{"source", "key",
+-- "sqlstate", "message"}].
+create or replace function caravan.apply_carefully(
+  client text, statements jsonb, cleared jsonb, changes jsonb,
+  out written bigint, out removed bigint, out refused jsonb
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  rows jsonb;
+  gone jsonb;
+  done record;
+begin
+  select coalesce(jsonb_agg(c) filter (where change ? 'row'), '[]'),
+    coalesce(jsonb_agg(c) filter (where not change ? 'row'), '[]')
+  into rows, gone
+  from (
+    select source, '{"key": null}'::jsonb as change from jsonb_array_elements_text(cleared) as t (source)
+    union all
+    select source, change from jsonb_each(changes) as e (source, list), jsonb_array_elements(list) as change
+  ) as c;
+
+  if statements @> '[{"cascades": true}]' then
+    begin
+      perform caravan.park(statements, (
+        select jsonb_object_agg(source, list)
+        from (select g ->> 'source' as source, jsonb_agg(g -> 'change') as list from jsonb_array_elements(gone) as g
+              where g -> 'change' -> 'key' <> 'null' group by 1) as by_source
+      ));
+    exception
+      when data_exception or integrity_constraint_violation or raise_exception then
+        null;  -- then the rows that need the values are refused
+    end;
+    select * into done from caravan.apply_singly(client, statements, rows);
+    written := done.written;
+    select * into done from caravan.apply_singly(client, statements, gone || done.refused);
+    written := written + done.written;
+  else
+    select * into done from caravan.apply_singly(client, statements, gone || rows);
+    written := done.written;
+  end if;
+  removed := done.removed;
+
+  select * into done from caravan.apply_circles(client, statements, done.refused);
+  written := written + done.written;
+  refused := (
+    select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
+      'sqlstate', r -> 'sqlstate',
+      -- PostgreSQL quotes the offending value. Row data has no place in a dead letter.
+      'message', case when r ->> 'sqlstate' like '22%'
+        then btrim(regexp_replace(r ->> 'message', '[: ]*".*"', '')) else r ->> 'message' end)), '[]')
+    from jsonb_array_elements(done.refused) as r
+  );
 end
 $$;
 
@@ -176,7 +282,6 @@ as $$
 declare
   statements jsonb;
   changes jsonb := page -> 'changes';
-  circles record;
 begin
   written := 0;
   removed := 0;
@@ -216,24 +321,7 @@ begin
     when data_exception or integrity_constraint_violation or raise_exception or cardinality_violation then
       begin
         select a.written, a.removed, a.refused into written, removed, refused
-        from caravan.apply_singly(client, statements, (
-          select jsonb_agg(jsonb_build_object('source', source, 'change', change))
-          from (
-            select source, '{"key": null}'::jsonb as change
-            from jsonb_array_elements_text(page -> 'cleared') as c (source)
-            union all
-            select source, change from jsonb_each(changes) as c (source, list), jsonb_array_elements(list) as change
-          ) as everything
-        )) as a;
-        circles := caravan.apply_circles(client, statements, refused::jsonb);
-        written := written + circles.written;
-        refused := (
-          select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
-            'sqlstate', r -> 'sqlstate',
-            -- PostgreSQL quotes the offending value after a colon. Row data has no place in a dead letter.
-            'message', regexp_replace(r ->> 'message', ': ".*"', ''))), '[]')
-          from jsonb_array_elements(circles.refused) as r
-        );
+        from caravan.apply_carefully(client, statements, page -> 'cleared', changes) as a;
         if exists (
           select r.source, r.key from jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb)
           except

@@ -49,13 +49,18 @@ begin
       from (
         select o.key
         from caravan.owned o
-        where o.client = keys.client and o.target = swept ->> 'table' and (after is null or o.key > after)
+        where o.client = keys.client and o.target = swept ->> 'table' and o.source = swept ->> 'source'
+          and (after is null or o.key > after)
         order by o.key
         limit most
       ) as k
     );
     if after is null then
-      total := (select count(*) from caravan.owned o where o.client = keys.client and o.target = swept ->> 'table');
+      total := (
+        select count(*)
+        from caravan.owned o
+        where o.client = keys.client and o.target = swept ->> 'table' and o.source = swept ->> 'source'
+      );
     end if;
   end if;
   return jsonb_build_object('keys', coalesce(keys, '[]'), 'targets', cardinality(targets), 'total', total);

@@ -44,6 +44,7 @@ public final class Caravan implements AutoCloseable {
     central.install(Path.of("sql/central"));
     set("central.url", central.url());
     set("caravan.tick", "1000");
+    set("camel.component.seda.defaultPollTimeout", "50");
     try {
       routes = Files.createTempDirectory(Files.createDirectories(WORK), "routes");
       copy(Path.of("routes"), routes);
@@ -164,7 +165,7 @@ public final class Caravan implements AutoCloseable {
    */
   public void awaitEqual(String centralQuery, String client, String clientQuery) {
     await()
-        .atMost(Duration.ofMinutes(2))
+        .atMost(Duration.ofMinutes(1))
         .pollInterval(Duration.ofMillis(20))
         .untilAsserted(
             () ->

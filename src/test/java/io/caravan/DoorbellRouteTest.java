@@ -15,9 +15,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 @CamelMainTest(
     properties = {
       "camel.main.routesIncludePattern=file:routes/*.camel.yaml",
-      "caravan.tick=86400000"
+      "caravan.tick=86400000",
+      "caravan.clean=86400000",
+      "caravan.keepDeletions=30 days"
     },
-    replaceRouteFromWith = {"doorbell=direct:doorbell", "tick=direct:tick"},
+    replaceRouteFromWith = {"doorbell=direct:doorbell", "tick=direct:tick", "clean=direct:clean"},
     mockEndpointsAndSkip = "direct:wake-clients")
 class DoorbellRouteTest {
   @Produce("direct:doorbell")
