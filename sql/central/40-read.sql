@@ -200,18 +200,17 @@ begin
   more := last is not null;  -- what came meanwhile is seen at once, and not at the next doorbell
   unfinished := cardinality(next) = max_rows;
 
-  -- A source's rows are found only for its own keys: CASE promises that.
+  -- A source's rows are found only for its own keys: CASE promises that. And one by one as the loop asks for them: the
+  -- rows are not in a query that sorts, which would read all of them first.
   if cardinality(next) > 0 then
     for change in execute format($q$
-      with newest as (
-        select distinct on (source, key) id, source, key from unnest($1) order by source, key, id desc
+      with newest as materialized (
+        select max(id) as id, source, key from unnest($1) group by source, key order by 1
       )
-      select n.id, n.key, s.name, case n.source %s end as "row"
-      from newest n
-      join caravan.source s on s.id = n.source
-      order by n.id
+      select id, key, (select name from caravan.source s where s.id = source), case source %s end as "row"
+      from newest
     $q$, (
-      select string_agg(format('when %1$s then (select r from caravan.find_%1$s(n.key) as r)', w), ' ')
+      select string_agg(format('when %1$s then (select r from caravan.find_%1$s(newest.key) as r)', w), ' ')
       from unnest(wanted) as w
     )) using next loop
       cut := bytes >= max_bytes;

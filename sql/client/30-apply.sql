@@ -260,15 +260,16 @@ $$;
 comment on function caravan.standing is 'How far a client has come';
 
 -- Applies a page that was read for a client that stood at `expected_step`, but for the changes in `skipped`. Returns
--- the client's step afterwards, the number of rows written and removed, and as the outcome:
+-- the client's step and cursor afterwards, the number of rows written and removed, and as the outcome:
 --   applied  the cursor has moved to the page's
 --   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
 --   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
 --            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
 -- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
+-- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
 create or replace function caravan.apply(
   client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
-  out outcome text, out step bigint, out written bigint, out removed bigint, out refused text
+  out outcome text, out step bigint, out cursor text, out written bigint, out removed bigint, out refused text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -282,6 +283,7 @@ as $$
 declare
   statements jsonb;
   changes jsonb := page -> 'changes';
+  to_sweep text;
 begin
   written := 0;
   removed := 0;
@@ -322,6 +324,16 @@ begin
       begin
         select a.written, a.removed, a.refused into written, removed, refused
         from caravan.apply_carefully(client, statements, page -> 'cleared', changes) as a;
+        to_sweep := (
+          select s.source
+          from jsonb_to_recordset(statements) as s (source text, n int)
+          join jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb) on r.source = s.source and r.key is null
+          order by s.n
+          limit 1
+        );
+        refused := (
+          select coalesce(jsonb_agg(r), '[]') from jsonb_array_elements(refused::jsonb) as r where r -> 'key' <> 'null'
+        );
         if exists (
           select r.source, r.key from jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb)
           except
@@ -340,8 +352,11 @@ begin
   end;
   outcome := 'applied';
   step := expected_step + 1;
+  cursor := page -> 'cursor' || case when to_sweep is null then '{}' else jsonb_build_object('sweep', jsonb_build_object(
+    'source', to_sweep, 'key', page -> 'sources' -> to_sweep -> 'key', 'target', 0, 'after', null, 'confirmed', true
+  )) end;
   update caravan.cursor c
-  set step = apply.step, cursor = page -> 'cursor', applied_at = now()
+  set step = apply.step, cursor = apply.cursor::jsonb, applied_at = now()
   where c.client = apply.client;
 end
 $$;

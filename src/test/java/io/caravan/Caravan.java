@@ -165,7 +165,7 @@ public final class Caravan implements AutoCloseable {
    */
   public void awaitEqual(String centralQuery, String client, String clientQuery) {
     await()
-        .atMost(Duration.ofMinutes(1))
+        .atMost(Duration.ofMinutes(2))
         .pollInterval(Duration.ofMillis(20))
         .untilAsserted(
             () ->

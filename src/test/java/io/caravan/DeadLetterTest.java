@@ -103,6 +103,19 @@ class DeadLetterTest {
   }
 
   @Test
+  void aRefusedTruncateBecomesDeletionsOfItsRowsOneByOne() {
+    caravan
+        .database("shop")
+        .execute(
+            "create table reviews (customer_id int references customer); insert into reviews values (7)");
+
+    central("truncate users; insert into users values (1, 'new', 'new@example.org')");
+
+    awaitLetters("shop public.users [7] 23503 open");
+    assertThat(shop("select string_agg(id::text, ',' order by id) from customer")).isEqualTo("1,7");
+  }
+
+  @Test
   void allOfOneCauseAreReplayed() {
     caravan
         .database("shop")

@@ -1,14 +1,20 @@
 package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.apache.camel.EndpointInject;
 import org.apache.camel.Produce;
 import org.apache.camel.ProducerTemplate;
 import org.apache.camel.component.mock.MockEndpoint;
 import org.apache.camel.test.main.junit5.CamelMainTest;
+import org.apache.camel.test.main.junit5.ReplaceInRegistry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the hub takes for a doorbell. The notifications come from the test; no client is served. */
@@ -16,11 +22,20 @@ import org.junit.jupiter.params.provider.ValueSource;
     properties = {
       "camel.main.routesIncludePattern=file:routes/*.camel.yaml",
       "caravan.tick=86400000",
+      "caravan.heartbeat=86400000",
+      "caravan.poll=86400000",
+      "caravan.report=86400000",
       "caravan.clean=86400000",
-      "caravan.keepDeletions=30 days"
+      "caravan.keepDeletions=1 day",
+      "caravan.socketTimeout=60"
     },
-    replaceRouteFromWith = {"doorbell=direct:doorbell", "tick=direct:tick", "clean=direct:clean"},
-    mockEndpointsAndSkip = "direct:wake-clients")
+    replaceRouteFromWith = {
+      "doorbell=direct:doorbell",
+      "tick=direct:tick",
+      "heartbeat=direct:heartbeat",
+      "clean=direct:clean"
+    },
+    mockEndpointsAndSkip = "direct:wake-clients|direct:refused-notification")
 class DoorbellRouteTest {
   @Produce("direct:doorbell")
   private ProducerTemplate central;
@@ -28,12 +43,15 @@ class DoorbellRouteTest {
   @EndpointInject("mock:direct:wake-clients")
   private MockEndpoint wakeClients;
 
+  @EndpointInject("mock:direct:refused-notification")
+  private MockEndpoint refused;
+
   @ParameterizedTest
   @ValueSource(
       strings = {
         "{\"source\": \"public.users\", \"op\": \"update\", \"key\": [42]}",
         "{\"source\": \"public.users\", \"op\": \"truncate\"}",
-        "{\"source\": \"public.orders\", \"op\": \"insert\", \"key\": [\"a\", 9007199254740993]}",
+        "{\"source\": \"public.users\", \"op\": \"insert\", \"key\": [\"a\", 9007199254740993]}",
         "{\"source\": \"public.users\", \"op\": \"insert\", \"key\": [1], \"row\": {\"name\": \"Zoë 🐪\"}}",
         Listener.LISTEN_RING
       })
@@ -46,24 +64,49 @@ class DoorbellRouteTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "",
-        "garbage",
-        "42",
-        "null",
-        "[]",
-        "{}",
-        "{\"source\": \"public.users\"}",
-        "{\"source\": 42, \"op\": \"update\"}",
-        "{\"source\": \"public.users\", \"op\": \"drop\"}",
-        "{\"source\": \"public.users\", \"op\": \"update\", \"key\": 42}",
-        "{\"source\": \"public.users\", \"op\": \"update\", \"row\": \"Ada\"}",
-        "{\"source\": \"public.users\", \"op\": \"update\", \"more\": true}"
-      })
-  void whatIsNoDoorbellIsRefusedAndWakesNobody(String notification) {
+  @MethodSource
+  void whatIsNoDoorbellIsRefusedAndWakesNobody(String reason, String notification)
+      throws InterruptedException {
+    refused.expectedHeaderReceived("reason", reason);
+
     central.sendBody(notification);
 
+    refused.assertIsSatisfied();
+    assertThat(wakeClients.getReceivedCounter()).isZero();
+  }
+
+  static Stream<Arguments> whatIsNoDoorbellIsRefusedAndWakesNobody() {
+    String deep = "[".repeat(1999) + "]".repeat(1999);
+    String users = "{\"source\": \"public.users\", \"op\": \"update\"";
+    return Stream.of(
+        arguments("not-json", "garbage"),
+        arguments("not-json", "x".repeat(7999)),
+        arguments("not-json", users),
+        arguments("not-json", users + "} and more"),
+        arguments("not-json", users + ", \"key\": " + deep + "}"),
+        arguments("not-json", users + ", \"key\": [" + "9".repeat(7000) + "]}"),
+        arguments("not-json", "\u0000"),
+        arguments("not-json", ""),
+        arguments("contract", "42"),
+        arguments("contract", "null"),
+        arguments("contract", "[]"),
+        arguments("contract", "{}"),
+        arguments("contract", "{\"source\": \"public.users\"}"),
+        arguments("contract", "{\"source\": 42, \"op\": \"update\"}"),
+        arguments("contract", "{\"source\": \"public.users\", \"op\": 1e999999999}"),
+        arguments("contract", "{\"source\": \"public.users\", \"op\": \"drop\"}"),
+        arguments("contract", users + ", \"key\": 42}"),
+        arguments("contract", users + ", \"row\": \"Ada\"}"),
+        arguments("contract", users + ", \"more\": true}"),
+        arguments("contract", "{\"source\": \"" + "u".repeat(7000) + "\", \"op\": \"update\"}"),
+        arguments("unknown-source", "{\"source\": \"public.orders\", \"op\": \"update\"}"));
+  }
+
+  @Test
+  void aHeartbeatIsHeardAndWakesNobody() {
+    central.sendBody("{\"source\": \"caravan\", \"op\": \"heartbeat\"}");
+
+    assertThat(refused.getReceivedCounter()).isZero();
     assertThat(wakeClients.getReceivedCounter()).isZero();
   }
 
@@ -74,5 +117,16 @@ class DoorbellRouteTest {
     central.sendBody("direct:tick", "");
 
     wakeClients.assertIsSatisfied();
+  }
+
+  @ReplaceInRegistry
+  Sources sources() {
+    Postgres.Database database = Postgres.shared().createDatabase("central");
+    database.install(Path.of("sql/central"));
+    database.execute("create table users (id int primary key)");
+    database.execute("select caravan.track('users', '{}')");
+    Sources sources = new Sources();
+    sources.setCentral(database.dataSource());
+    return sources;
   }
 }

@@ -1,0 +1,74 @@
+package io.caravan;
+
+import java.time.Duration;
+import java.util.Map;
+import org.apache.camel.CamelContext;
+import org.apache.camel.ExchangeException;
+import org.apache.camel.health.HealthCheckResultBuilder;
+import org.apache.camel.impl.health.AbstractHealthCheck;
+import org.apache.camel.spi.OnCamelContextStopping;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether central answers, by what became of the heartbeats. A hub whose central does not answer is
+ * not healthy.
+ */
+public final class Central extends AbstractHealthCheck implements OnCamelContextStopping {
+  private static final Logger LOG = LoggerFactory.getLogger("caravan.central");
+  private static final int MISSES = 3;
+
+  private static final String NOTHING_YET = "has not answered yet";
+
+  private Duration patience = Duration.ofSeconds(6);
+  private long answered = System.nanoTime();
+  private String why = NOTHING_YET;
+  private boolean stopping;
+
+  /** A central that has not answered yet. */
+  public Central() {
+    super("caravan", "caravan-central");
+  }
+
+  /** How often central is asked, in milliseconds. */
+  public void setHeartbeat(long millis) {
+    patience = Duration.ofMillis(millis * MISSES);
+  }
+
+  /** It has answered just now. */
+  public synchronized void answered() {
+    answered = System.nanoTime();
+    if (!why.isEmpty()) {
+      LOG.info("answers");
+      why = "";
+    }
+  }
+
+  /** It could not be asked. */
+  public synchronized void failed(@ExchangeException Exception error) {
+    boolean isNews = why.isEmpty() || why.equals(NOTHING_YET);
+    why = Cause.of(error).message();
+    if (isNews && !stopping) {
+      LOG.warn("does not answer: {}", why);
+    }
+  }
+
+  /** From now on, failing is no news. */
+  @Override
+  public synchronized void onContextStopping(CamelContext context) {
+    stopping = true;
+  }
+
+  @Override
+  protected synchronized void doCall(
+      HealthCheckResultBuilder builder, Map<String, Object> options) {
+    Duration silence = Duration.ofNanos(System.nanoTime() - answered);
+    if (!why.isEmpty()) {
+      builder.down().message(why);
+    } else if (silence.compareTo(patience) > 0) {
+      builder.down().message("no answer for " + silence.toSeconds() + " s");
+    } else {
+      builder.up();
+    }
+  }
+}

@@ -1,0 +1,174 @@
+package io.caravan;
+
+import com.zaxxer.hikari.HikariDataSource;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import org.apache.camel.CamelContext;
+import org.apache.camel.Exchange;
+import org.apache.camel.ExchangeException;
+import org.apache.camel.ExchangeProperty;
+import org.apache.camel.Header;
+import org.apache.camel.health.HealthCheckResultBuilder;
+import org.apache.camel.impl.health.AbstractHealthCheck;
+import org.apache.camel.spi.OnCamelContextStopping;
+import org.slf4j.LoggerFactory;
+
+/**
+ * How each client stands, by what its pump reports, and when one that failed is tried again. A
+ * client that is waiting or paused does not make the hub unhealthy.
+ */
+public final class Clients extends AbstractHealthCheck implements OnCamelContextStopping {
+  private static final Duration SHORTEST_PAUSE = Duration.ofMillis(200);
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+  // Central serves all: when it is back, nobody shall have to wait for long.
+  private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
+  private static final String CENTRAL = "jdbc://central?";
+
+  private final Map<String, Client> clients = new ConcurrentHashMap<>();
+  private volatile boolean stopping;
+
+  /** No client is known before its pump has run. */
+  public Clients() {
+    super("caravan", "caravan-clients");
+  }
+
+  /** Whether a client is to be left alone: it failed and its time has not come yet. */
+  public boolean isResting(String client) {
+    return stopping || client(client).isResting();
+  }
+
+  /** The clients that failed and are to be tried again now. */
+  public List<String> due() {
+    return clients.keySet().stream().filter(name -> client(name).isDue()).sorted().toList();
+  }
+
+  /**
+   * A page was applied, or there was none.
+   *
+   * @param more whether another one follows
+   */
+  public void progressed(@Header("client") String client, @Header("more") boolean more) {
+    client(client).progressed(more);
+  }
+
+  /**
+   * A run has failed: the client rests, each time for longer.
+   *
+   * @param endpoint which of the two databases it was, as Camel's URI
+   */
+  public void failed(
+      @Header("client") String client,
+      @ExchangeException Exception error,
+      @ExchangeProperty(Exchange.FAILURE_ENDPOINT) String endpoint) {
+    if (!stopping) {
+      client(client).failed(Cause.of(error), endpoint.startsWith(CENTRAL));
+    }
+  }
+
+  /**
+   * Cuts all connections, for Camel waits for the pumps, and one may hang in a lock or have a
+   * million rows before it. What they have begun is rolled back, and comes again.
+   */
+  @Override
+  public void onContextStopping(CamelContext context) {
+    stopping = true;
+    for (HikariDataSource pool : context.getRegistry().findByType(HikariDataSource.class)) {
+      Thread cut = new Thread(pool::close, "caravan-cut-" + pool.getPoolName());
+      cut.setDaemon(true);
+      cut.start();
+    }
+  }
+
+  /** How a client stands: its state, why and since when, and whether its connection works. */
+  public Map<String, Object> standing(String client) {
+    return client(client).standing();
+  }
+
+  @Override
+  protected void doCall(HealthCheckResultBuilder builder, Map<String, Object> options) {
+    builder.up();
+    new TreeMap<>(clients).forEach((name, client) -> builder.detail(name, client.standing()));
+  }
+
+  private Client client(String name) {
+    return clients.computeIfAbsent(name, Client::new);
+  }
+
+  /** One client. Its pump reports in one thread; others ask. */
+  private static final class Client {
+    private final String name;
+    private final Set<String> told = new HashSet<>();
+    private String state = "starting";
+    private String why = "";
+    private Instant since = Instant.now();
+    private boolean connected;
+    private int failures;
+    private long restsUntil = System.nanoTime();
+
+    Client(String name) {
+      this.name = name;
+    }
+
+    synchronized boolean isResting() {
+      return failures > 0 && System.nanoTime() - restsUntil < 0;
+    }
+
+    synchronized boolean isDue() {
+      return failures > 0 && !isResting();
+    }
+
+    synchronized void progressed(boolean more) {
+      failures = 0;
+      connected = true;
+      become(more ? "catching up" : "live", "");
+    }
+
+    synchronized void failed(Cause cause, boolean atCentral) {
+      failures++;
+      connected = atCentral || !cause.isOfTheConnection();
+      restsUntil = System.nanoTime() + pause(atCentral ? LONGEST_PAUSE_FOR_CENTRAL : LONGEST_PAUSE);
+      become(
+          cause.isLasting() ? "paused" : "waiting",
+          (atCentral ? "central: " : "") + cause.message());
+    }
+
+    synchronized Map<String, Object> standing() {
+      return Map.of(
+          "state", state,
+          "why", why,
+          "since", since.toString(),
+          "failures", failures,
+          "connected", connected,
+          "flowing", connected && failures == 0);
+    }
+
+    /** Doubles with each failure. Half of it is left to chance, lest all come at once. */
+    private long pause(Duration longest) {
+      long doubled = SHORTEST_PAUSE.toNanos() << Math.min(failures - 1, 20);
+      long pause = Math.min(doubled, longest.toNanos());
+      return ThreadLocalRandom.current().nextLong(pause / 2, pause);
+    }
+
+    private void become(String state, String why) {
+      if (!state.equals(this.state)) {
+        since = Instant.now();
+      }
+      if (state.equals("live") && !state.equals(this.state)) {
+        LoggerFactory.getLogger("caravan." + name).info("live");
+        told.clear();
+      }
+      if (!why.isEmpty() && told.add(why)) {
+        LoggerFactory.getLogger("caravan." + name).warn("{}: {}", state, why);
+      }
+      this.state = state;
+      this.why = why;
+    }
+  }
+}

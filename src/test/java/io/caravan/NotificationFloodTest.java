@@ -1,0 +1,71 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Whoever can connect to central can notify anything on the channel. */
+class NotificationFloodTest {
+  private final Caravan caravan = new Caravan();
+  private final Log doorbell = new Log("caravan.doorbell");
+  private final Log everything = new Log("");
+
+  @AfterEach
+  void stop() {
+    caravan.close();
+    doorbell.close();
+    everything.close();
+  }
+
+  @Test
+  void tenThousandAreCountedAndToldInALineOrTwoAndChangesArriveAllTheSame() {
+    caravan
+        .central()
+        .execute(
+            """
+            create table users (id int primary key, name text);
+            select caravan.track('users', '{name}');
+            """);
+    caravan
+        .client(
+            "blog",
+            "create table members (id bigint primary key, name text)",
+            """
+            [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
+            """)
+        .set("caravan.tick", "86400000")
+        .start();
+
+    long start = System.nanoTime();
+    caravan
+        .central()
+        .execute(
+            "select pg_notify('caravan', 'rubbish ' || n) from generate_series(1, 10000) as n");
+    caravan.central().execute("insert into users values (1, 'Ada')");
+
+    caravan.awaitEqual("table users", "blog", "table members");
+    await()
+        .atMost(Duration.ofMinutes(1))
+        .untilAsserted(() -> assertThat(refused("not-json")).isEqualTo(10000));
+    await().atMost(Duration.ofSeconds(20)).until(() -> !doorbell.lines().isEmpty());
+    long seconds = Duration.ofNanos(System.nanoTime() - start).toSeconds();
+    assertThat(doorbell.lines()).hasSizeLessThanOrEqualTo(1 + (int) seconds / 10);
+    assertThat(everything.lines()).noneMatch(line -> line.contains("rubbish"));
+  }
+
+  private double refused(String reason) {
+    return caravan
+        .hub()
+        .getCamelContext()
+        .getRegistry()
+        .findSingleByType(MeterRegistry.class)
+        .get("caravan.notifications.refused")
+        .tag("reason", reason)
+        .counter()
+        .count();
+  }
+}
