@@ -34,6 +34,17 @@ comment on column caravan.change.key is 'The values of the key columns, e.g. [42
 -- Which changes are new to a cursor is asked by transaction; the id comes along to bound the window.
 create index if not exists change_xid on caravan.change (xid) include (id);
 
+-- A crash takes back the last transactions, and gives their ids to others: a cursor that has seen them would take those
+-- for seen. With the crash this goes, too.
+-- Relies on: PostgreSQL empties an unlogged table after a crash, and only then.
+create unlogged table if not exists caravan.life (
+  only_one boolean not null default true,
+  id       uuid not null default gen_random_uuid(),
+  constraint life_pk primary key (only_one),
+  constraint life_only_one check (only_one)
+);
+comment on table caravan.life is 'Identifies the time since the server was set up or has last crashed';
+
 create table if not exists caravan.dead_letter (
   id       bigint generated always as identity,
   client   text not null,

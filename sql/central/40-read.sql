@@ -14,7 +14,7 @@
 --   cleared   the sources that were truncated; their rows go before any change of this page
 --   changes   source -> [{"key": [42], "row": {"name": "Ada", …}}]; without a row, the key is gone
 
--- Which history this is: another cluster, a timeline after a promotion, another database, a restored log.
+-- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
 create or replace function caravan.epoch()
 returns text
 language sql
@@ -24,6 +24,7 @@ as $$
   select concat_ws('/',
     (select system_identifier from pg_control_system()),
     left(pg_walfile_name(pg_current_wal_lsn()), 8),
+    (select id from caravan.life),
     (select oid from pg_database where datname = current_database()),
     'caravan.change'::regclass::oid)
 $$;
@@ -315,29 +316,14 @@ as $$
     and pg_snapshot_xmin((cursor ->> 'snapshot')::pg_snapshot) > (select horizon from caravan.cleaning)
 $$;
 
--- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
--- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
--- that a mapping that was edited is filled again. While the cursor says `sweep`, `held` are the client's next keys.
---   cursor    the cursor after this page
---   more      whether to ask again at once
---   progress  what the page brings, in words; null: there is nothing to apply
---   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
--- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
-create or replace function caravan.read(
+-- The work of caravan.read: one statement, and so one snapshot.
+create or replace function caravan.next_page(
   inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
 stable
-security definer
 set search_path = pg_catalog, pg_temp
-set row_security = off
-set timezone = 'UTC'
-set datestyle = 'ISO'
-set intervalstyle = 'postgres'
-set bytea_output = 'hex'
-set extra_float_digits = 1
-set lc_monetary = 'C'
 as $$
 declare
   names constant text[] := array(select s ->> 'source' from jsonb_array_elements(sources) as s);
@@ -394,6 +380,38 @@ begin
     select w.cursor, w.page, w.more, w.progress into cursor, page, more, progress
     from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes) w;
   end if;
+end
+$$;
+
+-- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
+-- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
+-- that a mapping that was edited is filled again. While the cursor says `sweep`, `held` are the client's next keys.
+--   cursor    the cursor after this page
+--   more      whether to ask again at once
+--   progress  what the page brings, in words; null: there is nothing to apply
+--   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
+-- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
+create or replace function caravan.read(
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
+  out page text, out more boolean, out progress text, out refusing text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
+as $$
+begin
+  if not exists (select from caravan.life) then
+    insert into caravan.life default values on conflict do nothing;
+  end if;
+  select p.* into cursor, page, more, progress, refusing
+  from caravan.next_page(cursor, sources, max_rows, max_bytes, held) as p;
 end
 $$;
 comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';

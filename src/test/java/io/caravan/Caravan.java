@@ -67,7 +67,12 @@ public final class Caravan implements AutoCloseable {
    * @param mapping as JSON
    */
   public Caravan client(String name, String ddl, String mapping) {
-    Database database = server.createDatabase(name);
+    return client(server, name, ddl, mapping);
+  }
+
+  /** The same, with the client on a server of its own. */
+  public Caravan client(Postgres clientServer, String name, String ddl, String mapping) {
+    Database database = clientServer.createDatabase(name);
     database.install(Path.of("sql/client"));
     database.execute(ddl);
     set(name + ".url", database.url());

@@ -80,6 +80,31 @@ public final class HubProcess {
     }
   }
 
+  /** Asks it to end in good order, as {@code kill} does, and waits for its end. */
+  public void stop() {
+    process.destroy();
+    await().atMost(Duration.ofMinutes(1)).until(() -> !isAlive());
+    kill();
+  }
+
+  /** Makes it stand still, as a virtual machine does that is moved. */
+  public void freeze() {
+    signal("STOP");
+  }
+
+  /** Lets it go on after {@link #freeze()}. */
+  public void thaw() {
+    signal("CONT");
+  }
+
+  private void signal(String name) {
+    try {
+      new ProcessBuilder("kill", "-" + name, "" + process.pid()).start().onExit().join();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** What a hub has on its class path: that of the tests without their own classes. */
   private static String classPath() {
     return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))

@@ -1,5 +1,7 @@
 package io.caravan;
 
+import static org.awaitility.Awaitility.await;
+
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -76,7 +78,23 @@ public final class Postgres implements AutoCloseable {
     }
   }
 
-  /** Starts the server again after {@link #stop()}, on the same port. */
+  /**
+   * Ends the server as {@code pg_ctl stop -m immediate} does: it has no time to write what it holds
+   * in memory, and must recover from its log when it is started again.
+   */
+  public void crash() {
+    Path lock = data.resolve("postmaster.pid");
+    try {
+      String postmaster = Files.readAllLines(lock).get(0);
+      new ProcessBuilder("kill", "-QUIT", postmaster).start().onExit().join();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    await().atMost(Duration.ofMinutes(1)).until(() -> Files.notExists(lock));
+    stop();
+  }
+
+  /** Starts the server again after {@link #stop()} or {@link #crash()}, on the same port. */
   public void start() {
     try {
       server = launch(server.getPort());

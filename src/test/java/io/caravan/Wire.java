@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
@@ -12,38 +13,46 @@ import java.util.concurrent.Executors;
 
 /**
  * A TCP connection to a local port that can go silent: bytes vanish, and neither side is told, as
- * when a firewall forgets a connection or a host loses its power.
+ * when a firewall forgets a connection or a host loses its power. It can be slow, too.
  */
-final class Wire implements AutoCloseable {
+public final class Wire implements AutoCloseable {
   private final ServerSocket near = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final List<Socket> sockets = new CopyOnWriteArrayList<>();
   private final int target;
   private volatile int connections;
   private volatile int silentConnections;
+  private volatile Duration delay = Duration.ZERO;
 
-  Wire(int target) throws IOException {
+  /** A line to this port, on which connections can be made to {@link #port()}. */
+  public Wire(int target) throws IOException {
     this.target = target;
     threads.execute(this::accept);
   }
 
-  int port() {
+  /** Where it begins, on localhost. */
+  public int port() {
     return near.getLocalPort();
   }
 
   /** How many connections were made so far, the silent ones included. */
-  int connections() {
+  public int connections() {
     return connections;
   }
 
   /** From now on nothing passes, on new connections neither. */
-  void silence() {
+  public void silence() {
     silentConnections = Integer.MAX_VALUE;
   }
 
   /** New connections work again; those that there are stay silent. */
-  void restore() {
+  public void restore() {
     silentConnections = connections;
+  }
+
+  /** From now on whatever is sent arrives later by this, in both directions. */
+  public void delay(Duration delay) {
+    this.delay = delay;
   }
 
   @Override
@@ -60,16 +69,23 @@ final class Wire implements AutoCloseable {
   private void accept() {
     try {
       while (true) {
-        Socket from = near.accept();
-        Socket to = new Socket(InetAddress.getLoopbackAddress(), target);
-        sockets.addAll(List.of(from, to));
-        int number = connections + 1;
-        connections = number;
-        threads.execute(() -> copy(from, to, number));
-        threads.execute(() -> copy(to, from, number));
+        connect(near.accept());
       }
     } catch (IOException e) {
       // closed
+    }
+  }
+
+  private void connect(Socket from) {
+    int number = connections + 1;
+    connections = number;
+    try {
+      Socket to = new Socket(InetAddress.getLoopbackAddress(), target);
+      sockets.addAll(List.of(from, to));
+      threads.execute(() -> copy(from, to, number));
+      threads.execute(() -> copy(to, from, number));
+    } catch (IOException e) {
+      close(from); // nobody is there
     }
   }
 
@@ -79,11 +95,12 @@ final class Wire implements AutoCloseable {
       for (int n = from.getInputStream().read(buffer);
           n >= 0;
           n = from.getInputStream().read(buffer)) {
+        Thread.sleep(delay.toMillis());
         if (number > silentConnections) {
           to.getOutputStream().write(buffer, 0, n);
         }
       }
-    } catch (IOException e) {
+    } catch (IOException | InterruptedException e) {
       // the same as an end
     }
     if (number > silentConnections) {
