@@ -27,7 +27,8 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.report=86400000",
       "caravan.clean=86400000",
       "caravan.keepDeletions=1 day",
-      "caravan.socketTimeout=60"
+      "caravan.socketTimeout=60",
+      "caravan.schemas=routes/schemas"
     },
     replaceRouteFromWith = {
       "doorbell=direct:doorbell",
