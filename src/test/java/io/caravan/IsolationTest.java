@@ -26,6 +26,10 @@ class IsolationTest {
       """
       [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
       """;
+  private static final String OPEN_TRANSACTIONS =
+      "select datname, query from pg_stat_activity where state like 'idle in transaction%'";
+  private static final String UNTAKEN_ANSWERS =
+      "select query from pg_stat_activity where wait_event = 'ClientWrite'";
 
   private final Caravan caravan = new Caravan();
   private int round;
@@ -103,6 +107,49 @@ class IsolationTest {
       wire.restore();
 
       awaitInStep(blog);
+    }
+  }
+
+  @Test
+  void aSlowLineHoldsNoTransactionOpen() throws IOException {
+    Database central = caravan.central();
+    Database blog = caravan.database("blog");
+    try (Wire toCentral = new Wire(central.port());
+        Wire toBlog = new Wire(blog.port())) {
+      caravan.set(
+          "central.url", central.url().replace(":" + central.port(), ":" + toCentral.port()));
+      caravan.set("blog.url", blog.url().replace(":" + blog.port(), ":" + toBlog.port()));
+      startAndAwaitBoth(blog);
+
+      toCentral.delay(Duration.ofMillis(30));
+      toBlog.delay(Duration.ofMillis(30));
+      central.execute("update users set name = 'slowly'");
+      await()
+          .pollDelay(Duration.ZERO)
+          .pollInterval(Duration.ofMillis(5))
+          .until(
+              () -> {
+                assertThat(central.query(OPEN_TRANSACTIONS)).isEmpty();
+                return blog.query("table members").equals(central.query("table users"));
+              });
+    }
+  }
+
+  @Test
+  void aPageThatNobodyTakesDoesNotLockASourceForLong() throws IOException {
+    Database central = caravan.central();
+    try (Wire wire = new Wire(central.port())) {
+      caravan.set("central.url", central.url().replace(":" + central.port(), ":" + wire.port()));
+      startAndAwaitBoth(caravan.database("blog"));
+
+      wire.delay(Duration.ofMillis(500));
+      central.execute("update users set name = repeat('x', 20000000) where id = 1");
+      await().until(() -> !central.query(UNTAKEN_ANSWERS).isEmpty());
+      wire.silence();
+
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> central.query(UNTAKEN_ANSWERS).isEmpty());
     }
   }
 

@@ -93,7 +93,7 @@ public final class Wire implements AutoCloseable {
     byte[] buffer = new byte[8192];
     try {
       for (int n = from.getInputStream().read(buffer);
-          n >= 0;
+          n >= 0 && number > silentConnections;
           n = from.getInputStream().read(buffer)) {
         Thread.sleep(delay.toMillis());
         if (number > silentConnections) {
