@@ -147,9 +147,7 @@ class IsolationTest {
       await().until(() -> !central.query(UNTAKEN_ANSWERS).isEmpty());
       wire.silence();
 
-      await()
-          .atMost(Duration.ofSeconds(30))
-          .until(() -> central.query(UNTAKEN_ANSWERS).isEmpty());
+      await().atMost(Duration.ofSeconds(30)).until(() -> central.query(UNTAKEN_ANSWERS).isEmpty());
     }
   }
 

@@ -1,0 +1,119 @@
+package io.caravan;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.networknt.schema.JsonSchema;
+import com.networknt.schema.JsonSchemaException;
+import com.networknt.schema.JsonSchemaFactory;
+import com.networknt.schema.SchemaValidatorsConfig;
+import com.networknt.schema.SpecVersion.VersionFlag;
+import com.networknt.schema.ValidationMessage;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.TreeSet;
+import org.apache.camel.Header;
+
+/**
+ * What the rows of a source must look like: a JSON schema in a file that has the source's name, for
+ * instance {@code public.users.schema.json}. Each value of a row is a string, PostgreSQL's text
+ * form of it, or null.
+ */
+public final class Contract {
+  private static final String SUFFIX = ".schema.json";
+  private static final String NOTHING = "[]";
+  private static final SchemaValidatorsConfig CONFIG =
+      SchemaValidatorsConfig.builder().formatAssertionsEnabled(true).build();
+
+  // A page may be as large as PostgreSQL's rows are; its keys must come out as they went in.
+  private final ObjectMapper json =
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder()
+                          .maxStringLength(Integer.MAX_VALUE)
+                          .maxNumberLength(Integer.MAX_VALUE)
+                          .build())
+                  .build())
+          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+          .build();
+
+  private final Map<String, JsonSchema> schemas = new HashMap<>();
+
+  /**
+   * Reads all schemas of a folder.
+   *
+   * @throws IOException if one of them cannot be read
+   * @throws IllegalArgumentException if one of them is no JSON schema
+   */
+  public void setFolder(String folder) throws IOException {
+    JsonSchemaFactory factory = JsonSchemaFactory.getInstance(VersionFlag.V202012);
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(Path.of(folder), "*" + SUFFIX)) {
+      for (Path file : files) {
+        String name = file.getFileName().toString();
+        try {
+          schemas.put(
+              name.substring(0, name.length() - SUFFIX.length()),
+              factory.getSchema(Files.readString(file), CONFIG));
+        } catch (JsonSchemaException e) {
+          throw new IllegalArgumentException(file + " is no JSON schema: " + e.getMessage(), e);
+        }
+      }
+    }
+  }
+
+  /**
+   * The changes of a page that break the contract of their source, as {@code caravan.bury} takes
+   * them. A page is looked into only if one of its sources has a contract.
+   *
+   * @param sources the sources that the client's mapping names
+   */
+  public String breaches(@Header("sources") String sources, @Header("page") String page)
+      throws IOException {
+    ArrayNode breaches = json.createArrayNode();
+    for (JsonNode wanted : json.readTree(sources)) {
+      String source = wanted.path("source").asText();
+      if (schemas.containsKey(source)) {
+        json.readTree(page)
+            .path("changes")
+            .path(source)
+            .forEach(change -> check(source, change, breaches));
+      }
+    }
+    return breaches.isEmpty() ? NOTHING : breaches.toString();
+  }
+
+  private void check(String source, JsonNode change, ArrayNode breaches) {
+    if (change.has("row")) {
+      TreeSet<String> rules = new TreeSet<>();
+      for (ValidationMessage broken : schemas.get(source).validate(change.get("row"))) {
+        rules.add(rule(broken));
+      }
+      if (!rules.isEmpty()) {
+        breaches
+            .addObject()
+            .put("source", source)
+            .put("sqlstate", "CV004")
+            .put("message", "breaks the contract: " + String.join("; ", rules))
+            .set("key", change.get("key"));
+      }
+    }
+  }
+
+  /** The property and the rule, and never the value. */
+  private static String rule(ValidationMessage broken) {
+    String property =
+        broken.getProperty() == null
+            ? broken.getInstanceLocation().getName(-1)
+            : broken.getProperty();
+    return property + " " + broken.getType();
+  }
+}
