@@ -139,10 +139,11 @@ declare
   expressions text;
   typed_row text;
   incoming text;
+  hint text;
 begin
   if relation is null then
     raise exception 'there is no table %', target ->> 'table'
-      using errcode = 'undefined_table', hint = 'Name it with its schema, e.g. public.members.';
+      using errcode = 'undefined_table', hint = 'Make it, or mend the mapping: it names a table with its schema, e.g. public.members.';
   end if;
 
   select string_agg(quote_ident(name), ', '), string_agg('(change.' || value, ', '),
@@ -220,6 +221,8 @@ begin
   end if;
 exception
   when syntax_error_or_access_rule_violation then
-    raise exception 'mapping of % to %: %', target ->> 'source', target ->> 'table', sqlerrm using errcode = sqlstate;
+    get stacked diagnostics hint = pg_exception_hint;
+    raise exception 'mapping of % to %: %', target ->> 'source', target ->> 'table', sqlerrm
+      using errcode = sqlstate, hint = coalesce(nullif(hint, ''), 'Mend the mapping or the table; the client goes on by itself.');
 end
 $$;

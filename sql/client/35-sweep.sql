@@ -24,6 +24,7 @@ declare
   );
   swept constant jsonb := targets[1 + (sweep ->> 'target')::int];
   columns text;
+  key text;  -- as caravan.key_N of central writes it
   position text;
   keys jsonb;
   total bigint;
@@ -31,14 +32,17 @@ begin
   if swept ->> 'rows' = 'central' then
     select string_agg(quote_ident(name), ', ' order by n),
       string_agg(format('($1 ->> %s)::%s', n - 1, caravan.column_type((swept ->> 'table')::regclass, name)), ', '
+        order by n),
+      string_agg(format(case when typcategory in ('A', 'C') or typname = 'jsonb' then '%I::text' else '%I' end, name), ', '
         order by n)
-    into columns, position
+    into columns, position, key
     from jsonb_array_elements_text(sweep -> 'key') with ordinality as k (source_column, n)
-    join jsonb_each_text(swept -> 'key') as m (name, source_column) using (source_column);
+    join jsonb_each_text(swept -> 'key') as m (name, source_column) using (source_column)
+    join pg_type t on t.oid = caravan.column_type((swept ->> 'table')::regclass, name)::regtype;
     execute format(
-      'select jsonb_agg(jsonb_build_array(%1$s)) from (select %1$s from %2$s where %3$s order by %1$s limit $2) as k',
+      'select jsonb_agg(jsonb_build_array(%4$s)) from (select %1$s from %2$s where %3$s order by %1$s limit $2) as k',
       columns, swept ->> 'table',
-      case when after is null then format('(%s) is not null', columns) else format('(%s) > (%s)', columns, position) end)
+      case when after is null then format('(%s) is not null', columns) else format('(%s) > (%s)', columns, position) end, key)
     using after, most into keys;
     if after is null then
       execute format('select count(*) from %s', swept ->> 'table') into total;

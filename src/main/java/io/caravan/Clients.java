@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.regex.Pattern;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.ExchangeException;
@@ -29,6 +30,7 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
   // Central serves all: when it is back, nobody shall have to wait for long.
   private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
+  private static final Pattern BEHIND = Pattern.compile("\"(fill|sweep|window)\":");
   private static final String CENTRAL = "jdbc://central?";
 
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
@@ -52,10 +54,10 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   /**
    * A page was applied, or there was none.
    *
-   * @param more whether another one follows
+   * @param cursor of the client; it says whether the client is within a fill, a sweep or a backlog
    */
-  public void progressed(@Header("client") String client, @Header("more") boolean more) {
-    client(client).progressed(more);
+  public void progressed(@Header("client") String client, @Header("cursor") String cursor) {
+    client(client).progressed(BEHIND.matcher(cursor).find());
   }
 
   /**
@@ -124,10 +126,10 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
       return failures > 0 && !isResting();
     }
 
-    synchronized void progressed(boolean more) {
+    synchronized void progressed(boolean behind) {
       failures = 0;
       connected = true;
-      become(more ? "catching up" : "live", "");
+      become(behind ? "catching up" : "live", "");
     }
 
     synchronized void failed(Cause cause, boolean atCentral) {

@@ -1,28 +1,28 @@
 package io.caravan;
 
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 
-/** Which sources central tracks, as far as doorbells have named them. */
+/**
+ * Which sources central tracks. One of them is Caravan itself, which rings when it has begun to
+ * listen.
+ */
 public final class Sources {
-  private static final String TRACKED = "select caravan.sources()::jsonb ?? ?";
+  private static final String CARAVAN = "caravan";
+  private static final String TRACKED =
+      "select jsonb_array_elements_text(caravan.sources()::jsonb)";
   private static final long PAUSE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  private final Set<String> known = ConcurrentHashMap.newKeySet();
+  private Set<String> known = Set.of(CARAVAN);
   private DataSource central;
   private long askAgainAt = System.nanoTime();
   private boolean canBeAsked = true;
-
-  /** Knows Caravan itself, which rings when it has begun to listen. */
-  public Sources() {
-    known.add("caravan");
-  }
 
   /** Where central is. */
   public void setCentral(DataSource central) {
@@ -39,10 +39,8 @@ public final class Sources {
     }
     if (System.nanoTime() - askAgainAt >= 0) {
       try {
+        known = tracked();
         canBeAsked = true;
-        if (isTracked(source)) {
-          known.add(source);
-        }
       } catch (SQLException e) {
         canBeAsked = false;
       }
@@ -51,13 +49,15 @@ public final class Sources {
     return known.contains(source) || !canBeAsked;
   }
 
-  private boolean isTracked(String source) throws SQLException {
+  private Set<String> tracked() throws SQLException {
+    Set<String> tracked = new HashSet<>(Set.of(CARAVAN));
     try (Connection connection = central.getConnection();
-        PreparedStatement question = connection.prepareStatement(TRACKED)) {
-      question.setString(1, source);
-      try (ResultSet answer = question.executeQuery()) {
-        return answer.next() && answer.getBoolean(1);
+        Statement question = connection.createStatement();
+        ResultSet answer = question.executeQuery(TRACKED)) {
+      while (answer.next()) {
+        tracked.add(answer.getString(1));
       }
     }
+    return tracked;
   }
 }

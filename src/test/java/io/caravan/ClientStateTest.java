@@ -52,8 +52,22 @@ class ClientStateTest {
     awaitInStep();
     assertThat(states())
         .containsExactly(
-            "WARN paused: mapping of public.users to public.members: there is no table public.members",
+            "WARN paused: mapping of public.users to public.members: there is no table public.members. Make it, or mend the mapping: it names a table with its schema, e.g. public.members.",
             "INFO live");
+  }
+
+  @Test
+  void aClientThatIsServedSaysSoOnce() {
+    startBlog(MEMBERS);
+    awaitInStep();
+
+    for (int i = 0; i < 3; i++) {
+      caravan.central().execute("update users set name = name || '.'");
+      awaitInStep();
+    }
+
+    await().untilAsserted(() -> assertThat(state()).containsEntry("state", "live"));
+    assertThat(states()).containsExactly("INFO live");
   }
 
   @Test

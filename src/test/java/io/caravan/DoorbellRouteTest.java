@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.report=86400000",
       "caravan.clean=86400000",
       "caravan.keepDeletions=1 day",
+      "caravan.lockTimeout=10s",
       "caravan.socketTimeout=60",
       "caravan.schemas=routes/schemas"
     },
@@ -101,6 +102,17 @@ class DoorbellRouteTest {
         arguments("contract", users + ", \"more\": true}"),
         arguments("contract", "{\"source\": \"" + "u".repeat(7000) + "\", \"op\": \"update\"}"),
         arguments("unknown-source", "{\"source\": \"public.orders\", \"op\": \"update\"}"));
+  }
+
+  @Test
+  void whatFailsOtherwiseIsRefusedWithItsCause() throws InterruptedException {
+    refused.expectedHeaderReceived("reason", "error");
+
+    central.sendBody(new Object());
+
+    refused.assertIsSatisfied();
+    assertThat(refused.getExchanges().get(0).getMessage().getHeader("why", String.class))
+        .contains("java.lang.Object");
   }
 
   @Test

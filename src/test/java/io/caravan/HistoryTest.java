@@ -1,8 +1,11 @@
 package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
+import io.caravan.Postgres.Database;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -16,6 +19,10 @@ class HistoryTest {
       """;
   private static final String FORUM =
       BLOG.replace("\"columns\"", "\"rows\": \"central\", \"columns\"");
+
+  private static final String ORIGINAL = "select id, name from users order by id";
+  private static final String COPY =
+      "select user_id, nickname from members where user_id > 0 order by user_id";
 
   private final Postgres centralServer = new Postgres(Map.of());
   private final Caravan caravan = new Caravan(centralServer);
@@ -49,6 +56,40 @@ class HistoryTest {
     awaitEqual();
     assertThat(caravan.database("blog").value("select nickname from members where user_id = -1"))
         .isEqualTo("the blog's own");
+  }
+
+  @Test
+  void clientsFollowAStandbyThatIsPromotedWithoutTheLastTransactions() {
+    given(100);
+    centralServer.stop();
+    try (Postgres standbyServer = centralServer.standby()) {
+      centralServer.start();
+      Database standby = caravan.central().on(standbyServer);
+      central("insert into users values (500, 'the standby has it')");
+      awaitEqual();
+      await().until(() -> standby.value("select count(*) from users").equals("101"));
+      standbyServer.stop();
+      central("insert into users values (1000, 'the standby lacks it')");
+      central("update users set name = 'the standby lacks it' where id = 1");
+      central("delete from users where id = 2");
+      awaitEqual();
+      caravan.stop();
+
+      centralServer.stop();
+      standbyServer.start();
+      standby.execute("select pg_promote()");
+      standby.execute("update users set name = 'changed after the promotion' where id = 3");
+      caravan.set("central.url", standby.url()).start();
+
+      for (String client : new String[] {"blog", "forum"}) {
+        await()
+            .atMost(Duration.ofMinutes(1))
+            .untilAsserted(
+                () ->
+                    assertThat(caravan.database(client).query(COPY))
+                        .isEqualTo(standby.query(ORIGINAL)));
+      }
+    }
   }
 
   @Test
@@ -159,10 +200,7 @@ class HistoryTest {
 
   private void awaitEqual() {
     for (String client : new String[] {"blog", "forum"}) {
-      caravan.awaitEqual(
-          "select id, name from users order by id",
-          client,
-          "select user_id, nickname from members where user_id > 0 order by user_id");
+      caravan.awaitEqual(ORIGINAL, client, COPY);
     }
   }
 }

@@ -44,9 +44,13 @@ public final class Postgres implements AutoCloseable {
    * @param settings server settings by name, for instance {@code wal_level}
    */
   public Postgres(Map<String, String> settings) {
+    this(settings, temporaryDirectory("data"));
+  }
+
+  private Postgres(Map<String, String> settings, Path data) {
     this.settings = Map.copyOf(settings);
+    this.data = data;
     try {
-      data = Files.createTempDirectory(Files.createDirectories(HOME), "data");
       server = launch(0);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -106,9 +110,28 @@ public final class Postgres implements AutoCloseable {
   /** Copies the data of a stopped server, as a file-level backup does. */
   public Path backUp() {
     try {
-      Path backup = Files.createTempDirectory(HOME, "backup");
+      Path backup = temporaryDirectory("backup");
       FileUtils.copyDirectory(data.toFile(), backup.toFile());
       return backup;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * Starts a hot standby from a copy of a stopped server. It follows this one by streaming
+   * replication as soon as this one is started.
+   */
+  public Postgres standby() {
+    try {
+      Path copy = temporaryDirectory("standby");
+      FileUtils.copyDirectory(data.toFile(), copy.toFile());
+      Files.setPosixFilePermissions(copy, PosixFilePermissions.fromString("rwx------"));
+      Files.createFile(copy.resolve("standby.signal"));
+      Files.writeString(
+          copy.resolve("postgresql.auto.conf"),
+          "primary_conninfo = 'host=localhost port=%d user=postgres'".formatted(server.getPort()));
+      return new Postgres(settings, copy);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -130,6 +153,14 @@ public final class Postgres implements AutoCloseable {
   public void close() {
     stop();
     FileUtils.deleteQuietly(data.toFile());
+  }
+
+  private static Path temporaryDirectory(String prefix) {
+    try {
+      return Files.createTempDirectory(Files.createDirectories(HOME), prefix);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private EmbeddedPostgres launch(int port) throws IOException {
@@ -168,6 +199,11 @@ public final class Postgres implements AutoCloseable {
       PGSimpleDataSource dataSource = new PGSimpleDataSource();
       dataSource.setUrl(url());
       return dataSource;
+    }
+
+    /** The database of the same name on another server. */
+    public Database on(Postgres other) {
+      return new Database(other.server.getPort(), name);
     }
 
     /** Runs one or more SQL statements, in one transaction. */
