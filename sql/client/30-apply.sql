@@ -1,5 +1,9 @@
 -- Applying: a page of changes becomes rows, and the cursor moves with them, in one transaction.
 
+-- What runs the statements of a mapping does so under the search_path of the caller, which caravan.apply notes: what the
+-- client's own triggers name is found as it is for anybody else who writes to its tables.
+-- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
+
 -- Deletes what is gone, children before parents.
 create or replace function caravan.remove(client text, statements jsonb, cleared jsonb, changes jsonb)
 returns bigint
@@ -11,6 +15,7 @@ declare
   count bigint;
   removed bigint := 0;
 begin
+  perform set_config('search_path', current_setting('caravan.search_path'), true);
   for s in select * from jsonb_to_recordset(statements)
       as s (source text, target text, clear text, remove text, filtered boolean, n int) order by n desc
   loop
@@ -40,6 +45,7 @@ declare
   count bigint;
   written bigint := 0;
 begin
+  perform set_config('search_path', current_setting('caravan.search_path'), true);
   for s in select * from jsonb_to_recordset(statements)
       as s (source text, target text, upsert text, own text, n int) where changes ? source order by n
   loop
@@ -63,6 +69,7 @@ as $$
 declare
   s record;
 begin
+  perform set_config('search_path', current_setting('caravan.search_path'), true);
   for s in select * from jsonb_to_recordset(statements) as s (source text, park text) where park is not null loop
     execute s.park using changes -> s.source;
   end loop;
@@ -243,32 +250,33 @@ begin
 end
 $$;
 
--- Where a client stands: its step, its cursor (null: nothing has come yet), and the sources that its mapping wants.
-create or replace function caravan.standing(client text, mapping jsonb, out step bigint, out cursor text, out sources text)
+-- Where a client stands: its step, its cursor (null: nothing has come yet), the sources that its mapping wants, and
+-- whether a page was applied in the last five seconds.
+create or replace function caravan.standing(
+  client text, mapping jsonb,
+  out step bigint, out cursor text, out sources text, out recent boolean
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  select c.step, c.cursor into step, cursor from caravan.cursor c where c.client = standing.client;
+  select c.step, c.cursor, c.applied_at > now() - interval '5 s'
+  into step, cursor, recent
+  from caravan.cursor c
+  where c.client = standing.client;
   if not found then
     insert into caravan.cursor (client) values (standing.client) on conflict do nothing;
     step := 0;
+    recent := false;
   end if;
   sources := caravan.sources(mapping);
 end
 $$;
 comment on function caravan.standing is 'How far a client has come';
 
--- Applies a page that was read for a client that stood at `expected_step`, but for the changes in `skipped`. Returns
--- the client's step and cursor afterwards, the number of rows written and removed, and as the outcome:
---   applied  the cursor has moved to the page's
---   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
---   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
---            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
--- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
--- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
-create or replace function caravan.apply(
-  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
+-- The work of caravan.apply, whose names are found in the given search path.
+create or replace function caravan.apply_page(
+  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb, search_path text,
   out outcome text, out step bigint, out cursor text, out written bigint, out removed bigint, out refused text
 )
 language plpgsql
@@ -288,7 +296,8 @@ begin
   written := 0;
   removed := 0;
   refused := '[]';
-  perform from caravan.cursor c where c.client = apply.client and c.step = expected_step for update;
+  perform set_config('caravan.search_path', search_path, true);
+  perform from caravan.cursor c where c.client = apply_page.client and c.step = expected_step for update;
   if not found then
     outcome := 'stale';
     return;
@@ -356,8 +365,25 @@ begin
     'source', to_sweep, 'key', page -> 'sources' -> to_sweep -> 'key', 'target', 0, 'after', null, 'confirmed', true
   )) end;
   update caravan.cursor c
-  set step = apply.step, cursor = apply.cursor::jsonb, applied_at = now()
-  where c.client = apply.client;
+  set step = apply_page.step, cursor = apply_page.cursor::jsonb, applied_at = now()
+  where c.client = apply_page.client;
 end
+$$;
+-- Applies a page that was read for a client that stood at `expected_step`, but for the changes in `skipped`. Returns
+-- the client's step and cursor afterwards, the number of rows written and removed, and as the outcome:
+--   applied  the cursor has moved to the page's
+--   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
+--   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
+--            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
+-- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
+-- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
+create or replace function caravan.apply(
+  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
+  out outcome text, out step bigint, out cursor text, out written bigint, out removed bigint, out refused text
+)
+language sql
+as $$
+  select *
+  from caravan.apply_page(client, expected_step, mapping, page, settled, skipped, pg_catalog.current_setting('search_path'))
 $$;
 comment on function caravan.apply is 'Applies a page of changes and moves the cursor, in one transaction';

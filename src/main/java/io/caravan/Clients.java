@@ -20,6 +20,7 @@ import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 import org.apache.camel.spi.OnCamelContextStopping;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * How each client stands, by what its pump reports, and when one that failed is tried again. A
@@ -30,6 +31,8 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
   // Central serves all: when it is back, nobody shall have to wait for long.
   private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
+  private static final Duration PAUSE_FOR_ANOTHER_HUB = Duration.ofSeconds(5);
+  private static final long UNKNOWN = -1;
   private static final Pattern BEHIND = Pattern.compile("\"(fill|sweep|window)\":");
   private static final String CENTRAL = "jdbc://central?";
 
@@ -41,23 +44,44 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     super("caravan", "caravan-clients");
   }
 
-  /** Whether a client is to be left alone: it failed and its time has not come yet. */
+  /** Whether a client is to be left alone: its time has not come yet. */
   public boolean isResting(String client) {
     return stopping || client(client).isResting();
   }
 
-  /** The clients that failed and are to be tried again now. */
+  /** The clients whose rest is over. */
   public List<String> due() {
     return clients.keySet().stream().filter(name -> client(name).isDue()).sorted().toList();
   }
 
   /**
+   * Whether another hub has applied pages since this one last looked, and not long ago. Then it is
+   * left to that hub, and looked at again in a while.
+   *
+   * @param step where the client stands
+   * @param recent whether a page was applied within the last seconds
+   */
+  public boolean isServedByAnother(
+      @Header("client") String client,
+      @Header("step") long step,
+      @Header("recent") boolean recent) {
+    return client(client).isServedByAnother(step, recent);
+  }
+
+  /** Another hub was quicker. */
+  public void standBy(@Header("client") String client) {
+    client(client).standBy();
+  }
+
+  /**
    * A page was applied, or there was none.
    *
+   * @param step where the client stands
    * @param cursor of the client; it says whether the client is within a fill, a sweep or a backlog
    */
-  public void progressed(@Header("client") String client, @Header("cursor") String cursor) {
-    client(client).progressed(BEHIND.matcher(cursor).find());
+  public void progressed(
+      @Header("client") String client, @Header("step") long step, @Header("cursor") String cursor) {
+    client(client).progressed(step, BEHIND.matcher(cursor).find());
   }
 
   /**
@@ -112,30 +136,50 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     private Instant since = Instant.now();
     private boolean connected;
     private int failures;
-    private long restsUntil = System.nanoTime();
+    private long step = UNKNOWN;
+    private boolean resting;
+    private long restsUntil;
 
     Client(String name) {
       this.name = name;
     }
 
     synchronized boolean isResting() {
-      return failures > 0 && System.nanoTime() - restsUntil < 0;
+      return resting && System.nanoTime() - restsUntil < 0;
     }
 
     synchronized boolean isDue() {
-      return failures > 0 && !isResting();
+      return resting && !isResting();
     }
 
-    synchronized void progressed(boolean behind) {
+    synchronized boolean isServedByAnother(long step, boolean recent) {
+      boolean byAnother = recent && this.step != UNKNOWN && this.step != step;
+      this.step = step;
+      if (byAnother) {
+        standBy();
+      }
+      return byAnother;
+    }
+
+    synchronized void standBy() {
       failures = 0;
       connected = true;
+      rest(PAUSE_FOR_ANOTHER_HUB.toNanos());
+      become("standing by", "another hub serves it");
+    }
+
+    synchronized void progressed(long step, boolean behind) {
+      this.step = step;
+      failures = 0;
+      connected = true;
+      resting = false;
       become(behind ? "catching up" : "live", "");
     }
 
     synchronized void failed(Cause cause, boolean atCentral) {
       failures++;
       connected = atCentral || !cause.isOfTheConnection();
-      restsUntil = System.nanoTime() + pause(atCentral ? LONGEST_PAUSE_FOR_CENTRAL : LONGEST_PAUSE);
+      rest(pause(atCentral ? LONGEST_PAUSE_FOR_CENTRAL : LONGEST_PAUSE));
       become(
           cause.isLasting() ? "paused" : "waiting",
           (atCentral ? "central: " : "") + cause.message());
@@ -158,6 +202,11 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
       return ThreadLocalRandom.current().nextLong(pause / 2, pause);
     }
 
+    private void rest(long nanos) {
+      resting = true;
+      restsUntil = System.nanoTime() + nanos;
+    }
+
     private void become(String state, String why) {
       if (!state.equals(this.state)) {
         since = Instant.now();
@@ -167,7 +216,9 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
         told.clear();
       }
       if (!why.isEmpty() && told.add(why)) {
-        LoggerFactory.getLogger("caravan." + name).warn("{}: {}", state, why);
+        LoggerFactory.getLogger("caravan." + name)
+            .atLevel(failures > 0 ? Level.WARN : Level.INFO)
+            .log("{}: {}", state, why);
       }
       this.state = state;
       this.why = why;

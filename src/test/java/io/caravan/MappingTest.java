@@ -78,6 +78,28 @@ class MappingTest {
     }
 
     @Test
+    void areSeenByTheClientsOwnTriggers() {
+      startWith(
+          """
+          create table members (id bigint primary key, mail text);
+          create table mails (mail text);
+          create function note() returns trigger language plpgsql as $$
+            begin
+              insert into mails values (new.mail);
+              return null;
+            end
+          $$;
+          create trigger note after insert or update on members for each row execute function note();
+          """,
+          """
+          [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"mail": "email"}}]
+          """);
+
+      caravan.awaitEqual(
+          "select email from users order by 1", "blog", "select mail from mails order by 1");
+    }
+
+    @Test
     void thatAreNotMappedAreTheClientsOwn() {
       startWith(
           """
