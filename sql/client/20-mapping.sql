@@ -68,6 +68,84 @@ begin
 end
 $$;
 
+-- The table of a target.
+create or replace function caravan.table_of(target jsonb)
+returns regclass
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  relation constant regclass := to_regclass(target ->> 'table');
+begin
+  if relation is null then
+    raise exception 'there is no table %', target ->> 'table'
+      using errcode = 'undefined_table',
+        hint = 'Make it, or mend the mapping: it names a table with its schema, e.g. public.members.';
+  end if;
+  return relation;
+end
+$$;
+
+-- Raises what is wrong with a mapping as far as this database can tell: tables and columns that are missing, a column
+-- that is fed twice, and keys without the unique index that an upsert needs.
+create or replace function caravan.check(mapping jsonb)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  target jsonb;
+  relation regclass;
+  keys text[];
+  twice text;
+  hint text;
+begin
+  for target in select t from jsonb_array_elements(mapping) as t loop
+    relation := caravan.table_of(target);
+    keys := array(select jsonb_object_keys(target -> 'key'));
+    perform caravan.column_type(relation, c) from unnest(keys) as c;
+    perform caravan.column_type(relation, c) from jsonb_object_keys(target -> 'columns') as c;
+    select c into twice from jsonb_object_keys(target -> 'columns') as c where c = any (keys);
+    if found then
+      raise exception 'the column "%" is fed twice', twice using errcode = 'duplicate_column';
+    end if;
+    if not exists (
+      select
+      from pg_index i
+      where i.indrelid = relation and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null
+        and keys <@ array(select a.attname::text from pg_attribute a where a.attrelid = relation and a.attnum = any ((i.indkey::int2[])[:i.indnkeyatts - 1]))
+        and cardinality(keys) = i.indnkeyatts
+    ) then
+      raise exception 'there is no unique index on (%)', array_to_string(keys, ', ')
+        using errcode = 'invalid_column_reference',
+          hint = format('create unique index on %s (%s)', relation, array_to_string(keys, ', '));
+    end if;
+  end loop;
+exception
+  when syntax_error_or_access_rule_violation then
+    get stacked diagnostics hint = pg_exception_hint;
+    raise exception 'mapping of % to %: %', target ->> 'source', target ->> 'table', sqlerrm
+      using errcode = sqlstate, hint = coalesce(nullif(hint, ''), 'Mend the mapping or the table; the client goes on by itself.');
+end
+$$;
+comment on function caravan.check is 'Raises what is wrong with a mapping';
+
+-- Whether no text of a type is one of another type: numbers, say, are never arrays.
+create or replace function caravan.never_fits(value regtype, column_type regtype)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select v in ('B', 'D', 'I', 'N', 'T', 'V') and c in ('A', 'C', 'G', 'R') or v in ('A', 'C', 'G', 'R') and c in ('B', 'D', 'I', 'N', 'T', 'V')
+    or v in ('B', 'D', 'I', 'T') and c in ('B', 'D', 'I', 'N', 'T', 'V') and v <> c and (v, c) <> ('D', 'T')
+  from (
+    select (select typcategory from pg_type where oid = value), (select typcategory from pg_type where oid = column_type)
+  ) as categories (v, c)
+$$;
+
 -- The equality operator of a type, with its schema: that of an extension's type is where the extension is (citext).
 create or replace function caravan.equality(type regtype)
 returns text
@@ -125,7 +203,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  relation constant regclass := to_regclass(target ->> 'table');
+  relation constant regclass := caravan.table_of(target);
   keys text;        -- k1, k2
   key_values text;  -- (change.key ->> 0)::bigint, …
   change_matches text;
@@ -139,13 +217,9 @@ declare
   expressions text;
   typed_row text;
   incoming text;
+  mismatch text;
   hint text;
 begin
-  if relation is null then
-    raise exception 'there is no table %', target ->> 'table'
-      using errcode = 'undefined_table', hint = 'Make it, or mend the mapping: it names a table with its schema, e.g. public.members.';
-  end if;
-
   select string_agg(quote_ident(name), ', '), string_agg('(change.' || value, ', '),
     string_agg(format('t.%I %s (change.%s', name, caravan.equality(type::regtype), value), ' and '),
     string_agg(format('t.%I %s (gone.%s', name, caravan.equality(type::regtype), value), ' and '),
@@ -159,6 +233,16 @@ begin
     cross join lateral caravan.column_type(relation, name) as type
     order by k.position
   ) as key;
+
+  select format('the column "%s" is %s, and %s of central is %s', name, column_type, expression, value_type)
+  into mismatch
+  from jsonb_each_text(target -> 'columns') as c (name, expression)
+  cross join lateral (select source -> 'columns' ->> expression, caravan.column_type(relation, name)) as t (value_type, column_type)
+  where caravan.never_fits(to_regtype(value_type), column_type::regtype)
+  limit 1;
+  if found then
+    raise exception '%', mismatch using errcode = 'datatype_mismatch';
+  end if;
 
   select string_agg(format(', %I', name), '' order by n), string_agg(format(', new.v%s', n), '' order by n),
     string_agg(format('(%s)::%s as v%s, ',

@@ -251,7 +251,7 @@ end
 $$;
 
 -- Where a client stands: its step, its cursor (null: nothing has come yet), the sources that its mapping wants, and
--- whether a page was applied in the last five seconds.
+-- whether a page was applied in the last five seconds. Raises what is wrong with the mapping.
 create or replace function caravan.standing(
   client text, mapping jsonb,
   out step bigint, out cursor text, out sources text, out recent boolean
@@ -260,6 +260,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform caravan.check(mapping);
   select c.step, c.cursor, c.applied_at > now() - interval '5 s'
   into step, cursor, recent
   from caravan.cursor c

@@ -32,6 +32,7 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   // Central serves all: when it is back, nobody shall have to wait for long.
   private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
   private static final Duration PAUSE_FOR_ANOTHER_HUB = Duration.ofSeconds(5);
+  private static final Duration MEMORY = Duration.ofSeconds(10);
   private static final long UNKNOWN = -1;
   private static final Pattern BEHIND = Pattern.compile("\"(fill|sweep|window)\":");
   private static final String CENTRAL = "jdbc://central?";
@@ -52,6 +53,16 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   /** The clients whose rest is over. */
   public List<String> due() {
     return clients.keySet().stream().filter(name -> client(name).isDue()).sorted().toList();
+  }
+
+  /**
+   * Where a client stands, as a map like the row of {@code caravan.standing}; empty where it is to
+   * be asked itself: at first, after a failure, with another mapping, and now and then, for what
+   * somebody does to it from outside.
+   */
+  public Map<String, Object> recall(
+      @Header("client") String client, @Header("mapping") String mapping) {
+    return client(client).recall(mapping);
   }
 
   /**
@@ -78,10 +89,15 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
    *
    * @param step where the client stands
    * @param cursor of the client; it says whether the client is within a fill, a sweep or a backlog
+   * @param sources that its mapping names
    */
   public void progressed(
-      @Header("client") String client, @Header("step") long step, @Header("cursor") String cursor) {
-    client(client).progressed(step, BEHIND.matcher(cursor).find());
+      @Header("client") String client,
+      @Header("mapping") String mapping,
+      @Header("step") long step,
+      @Header("cursor") String cursor,
+      @Header("sources") String sources) {
+    client(client).progressed(new Standing(mapping, step, cursor, sources));
   }
 
   /**
@@ -127,6 +143,17 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     return clients.computeIfAbsent(name, Client::new);
   }
 
+  /** Where a client stands under a mapping. */
+  private record Standing(String mapping, long step, String cursor, String sources) {
+    boolean isBehind() {
+      return BEHIND.matcher(cursor).find();
+    }
+
+    Map<String, Object> row() {
+      return Map.of("step", step, "cursor", cursor, "sources", sources, "recent", false);
+    }
+  }
+
   /** One client. Its pump reports in one thread; others ask. */
   private static final class Client {
     private final String name;
@@ -137,6 +164,8 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     private boolean connected;
     private int failures;
     private long step = UNKNOWN;
+    private Standing seen;
+    private long askedAt;
     private boolean resting;
     private long restsUntil;
 
@@ -164,20 +193,34 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     synchronized void standBy() {
       failures = 0;
       connected = true;
+      seen = null;
       rest(PAUSE_FOR_ANOTHER_HUB.toNanos());
       become("standing by", "another hub serves it");
     }
 
-    synchronized void progressed(long step, boolean behind) {
-      this.step = step;
+    synchronized Map<String, Object> recall(String mapping) {
+      boolean known =
+          seen != null
+              && seen.mapping.equals(mapping)
+              && System.nanoTime() - askedAt < MEMORY.toNanos();
+      if (!known) {
+        askedAt = System.nanoTime();
+      }
+      return known ? seen.row() : Map.of();
+    }
+
+    synchronized void progressed(Standing seen) {
+      this.seen = seen;
+      step = seen.step;
       failures = 0;
       connected = true;
       resting = false;
-      become(behind ? "catching up" : "live", "");
+      become(seen.isBehind() ? "catching up" : "live", "");
     }
 
     synchronized void failed(Cause cause, boolean atCentral) {
       failures++;
+      seen = null;
       connected = atCentral || !cause.isOfTheConnection();
       rest(pause(atCentral ? LONGEST_PAUSE_FOR_CENTRAL : LONGEST_PAUSE));
       become(

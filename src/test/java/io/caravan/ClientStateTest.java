@@ -83,6 +83,72 @@ class ClientStateTest {
   }
 
   @Test
+  void aKeyWithoutAUniqueIndexPausesTheClientUntilItHasOne() {
+    Database blog = startBlog("create table members (id bigint, name text)");
+    awaitPausedAndTriedAgain();
+
+    blog.execute("create unique index on members (id)");
+
+    awaitInStep();
+    assertThat(states())
+        .containsExactly(
+            "WARN paused: mapping of public.users to public.members: there is no unique index on (id)."
+                + " create unique index on public.members (id)",
+            "INFO live");
+  }
+
+  @Test
+  void aColumnThatIsFedTwicePausesTheClient() {
+    caravan
+        .client("blog", MEMBERS, MAPPING.replace("{\"name\": \"name\"}", "{\"id\": \"name\"}"))
+        .start();
+
+    awaitPausedAndTriedAgain();
+
+    assertThat((String) state().get("why")).contains("the column \"id\" is fed twice");
+  }
+
+  @Test
+  void aColumnThatIsDroppedPausesTheClientThoughNothingChanges() {
+    Database blog = startBlog(MEMBERS);
+    awaitInStep();
+
+    blog.execute("alter table members drop name");
+
+    awaitLong().untilAsserted(() -> assertThat(state()).containsEntry("state", "paused"));
+    assertThat((String) state().get("why")).contains("no column \"name\"");
+  }
+
+  @Test
+  void aTypeThatNoValueFitsPausesTheClientUntilItIsMended() {
+    caravan
+        .central()
+        .execute(
+            """
+            create table places (id int primary key, "at" point);
+            select caravan.track('places', '{at}');
+            insert into places values (1, '(1,2)');
+            """);
+    caravan
+        .client(
+            "blog",
+            "create table places (id bigint primary key, place int)",
+            """
+            [{"source": "public.places", "table": "public.places", "key": {"id": "id"}, "columns": {"place": "at"}}]
+            """)
+        .start();
+    awaitPausedAndTriedAgain();
+    assertThat((String) state().get("why"))
+        .contains("the column \"place\" is integer, and at of central is point");
+
+    caravan
+        .database("blog")
+        .execute("alter table places drop place; alter table places add place point");
+
+    caravan.awaitEqual("table places", "blog", "table places");
+  }
+
+  @Test
   void aLoginThatIsRefusedPausesTheClientUntilItIsGranted() {
     caravan.client("blog", MEMBERS, MAPPING);
     Database blog = caravan.database("blog");
