@@ -1,8 +1,69 @@
 -- The doorbell: tells the hub that there are changes. It carries nothing that the hub relies on.
+--
+-- It rings only while the hub sleeps, for commits that NOTIFY wait for each other. A hub that sleeps holds the advisory lock
+-- K exclusively. A transaction that can share it does not ring, and shares it until its end. So a hub that is granted K
+-- can see all changes that nobody has rung for: it reads once more, and sleeps.
 
--- Rings once a transaction. For a source tracked with payload => 'row' it rings for each change, with the row,
--- 200 times a transaction and then once more without a key: many different payloads cost a commit dearly.
--- Relies on: set_config(…, is_local => true) is undone by a rollback to a savepoint, just as the NOTIFY is.
+-- The lock K. (Advisory locks are a database's own.)
+create or replace function caravan.k()
+returns bigint
+language sql
+immutable
+parallel safe
+return 7165065861814019950;
+
+-- Tries to fall asleep:
+--   granted  this session now holds K
+--   held     another hub sleeps: whatever it is rung for, all hear
+--   busy     there are transactions that have not rung and have not ended
+-- To be called while this session does not hold K.
+create or replace function caravan.fall_asleep()
+returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when pg_try_advisory_lock(caravan.k()) then 'granted'
+    when exists (
+      select from pg_locks
+      where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32 | objid::bigint) = caravan.k() and objsubid = 1
+    ) then 'held'
+    else 'busy'
+  end
+$$;
+comment on function caravan.fall_asleep is 'From now on the doorbell rings, if the result is granted or held';
+
+-- Wakes up, if this session holds K: from now on nobody rings.
+create or replace function caravan.wake_up()
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_advisory_unlock(caravan.k())
+$$;
+comment on function caravan.wake_up is 'From now on the doorbell does not ring';
+
+-- For a hub that is awake: whether there are changes that were not visible in a snapshot; what is visible now.
+create or replace function caravan.news(since pg_snapshot, out news boolean, out snapshot pg_snapshot)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select since is null or exists (
+    select from caravan.change where xid >= pg_snapshot_xmax(since)
+    union all
+    select from caravan.change where xid = any (array(select pg_snapshot_xip(since))) and pg_visible_in_snapshot(xid, pg_current_snapshot())
+  ), pg_current_snapshot()
+$$;
+comment on function caravan.news is 'Whether there are changes that a snapshot did not show';
+
+-- Rings once a transaction, if the hub sleeps. For a source tracked with payload => 'row' it rings for each change, with
+-- the row, 200 times a transaction and then once more without a key: many different payloads cost a commit dearly.
+-- Relies on: set_config(…, is_local => true) is undone by a rollback to a savepoint, just as the NOTIFY is, and the
+-- sharing of K.
 create or replace function caravan.ring(
   source text,
   op text,
@@ -28,6 +89,9 @@ begin
     return;
   end if;
   perform set_config('caravan.rung', transaction || ':' || rings + 1, true);
+  if not each_change and pg_try_advisory_xact_lock_shared(caravan.k()) then
+    return;
+  end if;
   if key is not null and rings < most_rings then
     bell := json_build_object('source', source, 'op', op, 'key', key)::text;
     if "row" is not null and octet_length(bell) + octet_length("row"::text) + 10 <= longest then

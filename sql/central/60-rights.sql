@@ -14,6 +14,7 @@ $$;
 
 revoke execute on all functions in schema caravan from public;
 grant usage on schema caravan to caravan_hub, caravan_operator;
-grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources to caravan_hub;
+grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources, caravan.fall_asleep,
+  caravan.wake_up, caravan.news, caravan.k to caravan_hub;
 grant select on all tables in schema caravan to caravan_operator;
 grant execute on function caravan.replay, caravan.give_up to caravan_operator;

@@ -25,8 +25,6 @@ import org.slf4j.LoggerFactory;
  */
 final class HealingConnection implements InvocationHandler {
   private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
-  // How long nothing is heard before the server is asked whether it is still there.
-  private static final int SILENCE_MILLIS = 5_000;
   private static final int SHORTEST_PAUSE_MILLIS = 100;
   private static final int LONGEST_PAUSE_MILLIS = 2_000;
   private static final int JOIN_MILLIS = 5_000;
@@ -136,7 +134,7 @@ final class HealingConnection implements InvocationHandler {
         LOG.info("Listening to {} after {} ms, attempt {}", channel, millisSince(lost), attempts);
         attempts = 0;
         causes.clear();
-        hear(connection.unwrap(PGConnection.class), statement, listen);
+        hear(connection.unwrap(PGConnection.class), new Watch(statement), statement, listen);
       } catch (Throwable e) { // even an OutOfMemoryError must not leave the hub deaf
         if (connected) {
           connected = false;
@@ -152,15 +150,17 @@ final class HealingConnection implements InvocationHandler {
   }
 
   /** Passes on what is heard until the connection fails. */
-  private void hear(PGConnection connection, Statement statement, String listen)
+  private void hear(PGConnection connection, Watch watch, Statement statement, String listen)
       throws SQLException {
     deliver(connection.getBackendPID(), Listener.LISTEN_RING);
     while (!closed) {
-      PGNotification[] heard = connection.getNotifications(SILENCE_MILLIS);
+      PGNotification[] heard = connection.getNotifications(watch.patienceMillis());
       for (PGNotification notification : heard) {
         deliver(notification.getPID(), notification.getParameter());
       }
-      if (heard.length == 0) {
+      if (watch.seesNews(heard.length)) {
+        deliver(connection.getBackendPID(), Listener.NEWS_RING);
+      } else if (heard.length == 0 && watch.isAsleep()) {
         statement.execute(listen); // changes nothing, and fails if nobody answers any more
       }
     }

@@ -15,6 +15,9 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   /** Delivered after every LISTEN, the first one included: what was notified before was missed. */
   public static final String LISTEN_RING = "{\"source\":\"caravan\",\"op\":\"listen\"}";
 
+  /** Delivered when there may be changes for which nobody has rung. */
+  static final String NEWS_RING = "{\"source\":\"caravan\",\"op\":\"news\"}";
+
   private static final long serialVersionUID = 1;
 
   private transient volatile HealingConnection current =

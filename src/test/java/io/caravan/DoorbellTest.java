@@ -49,6 +49,7 @@ class DoorbellTest {
     listener = central.dataSource().getConnection();
     try (Statement statement = listener.createStatement()) {
       statement.execute("listen caravan");
+      statement.execute("select caravan.fall_asleep()"); // as a hub does
     }
   }
 

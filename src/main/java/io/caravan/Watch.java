@@ -1,0 +1,142 @@
+package io.caravan;
+
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether the hub sleeps or is awake. While it sleeps it is rung for. When it is rung for so often
+ * that the ringing holds up those who write, it wakes up: nobody rings any more, and it looks for
+ * changes by itself, until there are none for a while. See {@code sql/central/20-doorbell.sql}.
+ */
+final class Watch {
+  private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
+  private static final int RINGS_OF_A_RUSH = 100;
+  private static final long RUSH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+  private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final int LOOK_MILLIS = 2;
+  private static final int LONGEST_LOOK_MILLIS = 20;
+  // Another hub that holds the lock may vanish.
+  private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
+  // How long nothing is heard before the server is asked whether it is still there.
+  private static final int SILENCE_MILLIS = 5_000;
+  private static final Pattern IS_NOT_INSTALLED = Pattern.compile("42...|3F...");
+  private static final String GRANTED = "granted";
+  private static final String BUSY = "busy";
+
+  private final Statement statement;
+  private final long[] rings = new long[RINGS_OF_A_RUSH];
+  private int nextRing;
+  private boolean asleep;
+  private boolean holdsLock;
+  private long triedAt;
+  private long newsAt;
+  private String snapshot = "";
+
+  /**
+   * Falls asleep, if that is possible.
+   *
+   * @param statement of a session that has begun to listen
+   */
+  Watch(Statement statement) throws SQLException {
+    this.statement = statement;
+    newsAt = System.nanoTime();
+    for (int i = 0; i < RINGS_OF_A_RUSH; i++) {
+      rings[i] = newsAt - 2 * RUSH_NANOS;
+    }
+    fallAsleep(newsAt);
+  }
+
+  /** Whether each change is rung for. */
+  boolean isAsleep() {
+    return asleep;
+  }
+
+  /** How long to wait for rings before {@link #seesNews} is to be called again. */
+  int patienceMillis() {
+    if (asleep) {
+      return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
+    }
+    long quiet = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - newsAt);
+    return (int) Math.min(LOOK_MILLIS + quiet / 10, LONGEST_LOOK_MILLIS);
+  }
+
+  /**
+   * Whether there may be changes for which nobody has rung.
+   *
+   * @param heard how many rings were heard just now
+   */
+  boolean seesNews(int heard) throws SQLException {
+    long now = System.nanoTime();
+    if (asleep && isRush(heard, now)) {
+      wakeUp();
+      newsAt = now;
+    }
+    if (!asleep) {
+      return look(now);
+    }
+    boolean toTry =
+        !holdsLock && now - triedAt > TimeUnit.MILLISECONDS.toNanos(LOOK_AT_THE_OTHER_MILLIS);
+    return toTry && fallAsleep(now);
+  }
+
+  private boolean isRush(int heard, long now) {
+    for (int i = 0; i < Math.min(heard, RINGS_OF_A_RUSH); i++) {
+      rings[nextRing] = now;
+      nextRing = (nextRing + 1) % RINGS_OF_A_RUSH;
+    }
+    return heard > 0 && now - rings[nextRing] < RUSH_NANOS;
+  }
+
+  private void wakeUp() throws SQLException {
+    statement.execute("select caravan.wake_up()");
+    asleep = false;
+    holdsLock = false;
+    snapshot = "";
+  }
+
+  private boolean look(long now) throws SQLException {
+    boolean news;
+    String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
+    try (ResultSet answer =
+        statement.executeQuery("select news, snapshot from caravan.news(" + since + ")")) {
+      answer.next();
+      news = answer.getBoolean(1);
+      snapshot = answer.getString(2);
+    }
+    if (news) {
+      newsAt = now;
+    } else if (now - newsAt > QUIET_NANOS && now - triedAt > BETWEEN_TRIES_NANOS) {
+      news = fallAsleep(now);
+    }
+    return news;
+  }
+
+  /** Whether it has fallen asleep just now: then there may be changes that came before. */
+  private boolean fallAsleep(long now) throws SQLException {
+    triedAt = now;
+    String answer = BUSY;
+    try (ResultSet result = statement.executeQuery("select caravan.fall_asleep()")) {
+      result.next();
+      answer = result.getString(1);
+    } catch (SQLException e) {
+      if (!IS_NOT_INSTALLED.matcher(e.getSQLState()).matches()) {
+        throw e;
+      }
+      if (!asleep) {
+        LOG.warn("Nobody rings for changes: {}", e.getMessage());
+      }
+      asleep = true;
+      return false;
+    }
+    boolean wasHeldByAnother = asleep && !answer.equals(GRANTED);
+    holdsLock = answer.equals(GRANTED);
+    asleep = !answer.equals(BUSY);
+    return asleep && !wasHeldByAnother;
+  }
+}
