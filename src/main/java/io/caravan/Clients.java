@@ -221,6 +221,7 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     synchronized void failed(Cause cause, boolean atCentral) {
       failures++;
       seen = null;
+      step = UNKNOWN; // a page may have been applied, and the answer lost
       connected = atCentral || !cause.isOfTheConnection();
       rest(pause(atCentral ? LONGEST_PAUSE_FOR_CENTRAL : LONGEST_PAUSE));
       become(
