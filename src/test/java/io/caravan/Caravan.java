@@ -25,7 +25,6 @@ import org.apache.camel.main.Main;
 public final class Caravan implements AutoCloseable {
   private static final Path WORK = Path.of("target", "caravan");
 
-  private final Postgres server = Postgres.shared();
   private final Database central;
   private final Map<String, Database> clients = new LinkedHashMap<>();
   private final Path routes;
@@ -53,6 +52,13 @@ public final class Caravan implements AutoCloseable {
     }
   }
 
+  /** Takes back what the fixture has set to make tests quick: the hub runs as users get it. */
+  public Caravan asShipped() {
+    settings.remove("caravan.tick");
+    settings.remove("camel.component.seda.defaultPollTimeout");
+    return this;
+  }
+
   /** Overrides a setting of the hub; takes effect when it is started. */
   public Caravan set(String name, String value) {
     settings.setProperty(name, value);
@@ -67,7 +73,7 @@ public final class Caravan implements AutoCloseable {
    * @param mapping as JSON
    */
   public Caravan client(String name, String ddl, String mapping) {
-    return client(server, name, ddl, mapping);
+    return client(Postgres.shared(), name, ddl, mapping);
   }
 
   /** The same, with the client on a server of its own. */
@@ -75,6 +81,11 @@ public final class Caravan implements AutoCloseable {
     Database database = clientServer.createDatabase(name);
     database.install(Path.of("sql/client"));
     database.execute(ddl);
+    return client(database, name, mapping);
+  }
+
+  /** The same, in a database that has all it needs, and in which there may be other clients. */
+  public Caravan client(Database database, String name, String mapping) {
     set(name + ".url", database.url());
     clients.put(name, database);
     map(name, mapping);

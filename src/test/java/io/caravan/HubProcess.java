@@ -63,6 +63,11 @@ public final class HubProcess {
     return process.isAlive();
   }
 
+  /** Its process id. */
+  public long pid() {
+    return process.pid();
+  }
+
   /** What it has printed. */
   public String output() {
     try {

@@ -87,15 +87,26 @@ public final class Postgres implements AutoCloseable {
    * in memory, and must recover from its log when it is started again.
    */
   public void crash() {
-    Path lock = data.resolve("postmaster.pid");
     try {
-      String postmaster = Files.readAllLines(lock).get(0);
-      new ProcessBuilder("kill", "-QUIT", postmaster).start().onExit().join();
+      new ProcessBuilder("kill", "-QUIT", "" + pid()).start().onExit().join();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    await().atMost(Duration.ofMinutes(1)).until(() -> Files.notExists(lock));
+    await().atMost(Duration.ofMinutes(1)).until(() -> Files.notExists(lock()));
     stop();
+  }
+
+  /** The process id of the server; its sessions are children of this process. */
+  public long pid() {
+    try {
+      return Long.parseLong(Files.readAllLines(lock()).get(0));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private Path lock() {
+    return data.resolve("postmaster.pid");
   }
 
   /** Starts the server again after {@link #stop()} or {@link #crash()}, on the same port. */

@@ -1,0 +1,141 @@
+package io.caravan.bench;
+
+import io.caravan.Postgres.Database;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What a page costs the client, beside a bare upsert of the same rows in one statement. */
+final class ApplyCost implements Section {
+  private static final int PAGE = 1_000;
+  private static final int PAGES = 50;
+  private static final String UPSERT =
+      """
+      insert into users (id, name, email) select * from unnest(?::bigint[], ?::text[], ?::text[])
+      on conflict (id) do update set name = excluded.name, email = excluded.email
+      """;
+  private static final String APPLY =
+      "select outcome, written from caravan.apply('bench', 0, ?::jsonb, ?::jsonb, '[]')";
+  private static final String MAPPING =
+      """
+      [{"source": "public.users", "table": "public.users", "key": {"id": "id"},
+        "columns": {"name": "name", "email": "email"}, "rows": "%s"}]
+      """;
+
+  // What the table holds when a page of all its rows comes, and how many of them are written.
+  private static final Map<String, String> BEFORE = new LinkedHashMap<>();
+
+  static {
+    BEFORE.put("rows that are new", "delete from users");
+    BEFORE.put("rows that differ", "update users set name = name || '.'");
+    BEFORE.put("rows that are equal", "select 1");
+  }
+
+  @Override
+  public void run(Stage stage, Options options, Report report) {
+    Database client = stage.clientServer().createDatabase("apply");
+    client.install(java.nio.file.Path.of("sql/client"));
+    client.execute(
+        "create table users (id bigint primary key, name text not null, email text not null);"
+            + "insert into users select n, 'user ' || n, 'user' || n || '@example.org' from generate_series(1, %d) n;"
+                .formatted(PAGE)
+            + "insert into caravan.cursor (client) values ('bench')");
+    String page = page(client);
+    try (Connection connection = client.dataSource().getConnection();
+        Statement statement = connection.createStatement()) {
+      connection.setAutoCommit(false);
+      for (Map.Entry<String, String> before : BEFORE.entrySet()) {
+        Report.Case cost =
+            report.begin(
+                "apply", "a page of %,d %s".formatted(PAGE, before.getKey()), "bare upsert");
+        for (int turn = 0; turn < options.turns(); turn++) {
+          cost.add(
+              "bare upsert", "µs a row", micros(statement, before.getValue(), upsert(connection)));
+          for (String rows : List.of("central", "shared")) {
+            cost.add(
+                "caravan, rows: " + rows,
+                "µs a row",
+                micros(
+                    statement,
+                    before.getValue(),
+                    apply(connection, MAPPING.formatted(rows), page)));
+          }
+        }
+        cost.print();
+      }
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The median of many pages. Each is rolled back, so that the next one finds the same. */
+  private static double micros(Statement statement, String before, PreparedStatement measured)
+      throws SQLException {
+    try (measured) {
+      List<Double> micros = new ArrayList<>();
+      for (int n = 0; n < PAGES; n++) {
+        statement.execute(before);
+        long start = System.nanoTime();
+        measured.execute();
+        micros.add((System.nanoTime() - start) / 1e3 / PAGE);
+        check(measured);
+        statement.getConnection().rollback();
+      }
+      // Rolled back rows would make the table longer with each page.
+      statement.getConnection().setAutoCommit(true);
+      statement.execute("vacuum users");
+      statement.getConnection().setAutoCommit(false);
+      return Sample.of(micros).median();
+    }
+  }
+
+  private static void check(PreparedStatement measured) throws SQLException {
+    try (ResultSet result = measured.getResultSet()) {
+      if (result != null && !(result.next() && result.getString("outcome").equals("applied"))) {
+        throw new IllegalStateException("the page was not applied");
+      }
+    }
+  }
+
+  private static PreparedStatement upsert(Connection connection) throws SQLException {
+    PreparedStatement upsert = connection.prepareStatement(UPSERT);
+    List<Long> ids = new ArrayList<>();
+    List<String> names = new ArrayList<>();
+    List<String> emails = new ArrayList<>();
+    for (long id = 1; id <= PAGE; id++) {
+      ids.add(id);
+      names.add("user " + id);
+      emails.add("user" + id + "@example.org");
+    }
+    upsert.setArray(1, connection.createArrayOf("bigint", ids.toArray()));
+    upsert.setArray(2, connection.createArrayOf("text", names.toArray()));
+    upsert.setArray(3, connection.createArrayOf("text", emails.toArray()));
+    return upsert;
+  }
+
+  private static PreparedStatement apply(Connection connection, String mapping, String page)
+      throws SQLException {
+    PreparedStatement apply = connection.prepareStatement(APPLY);
+    apply.setString(1, mapping);
+    apply.setString(2, page);
+    return apply;
+  }
+
+  /** A page as caravan.read makes it, of all rows. */
+  private static String page(Database client) {
+    return client.value(
+        """
+        select format('{"cursor": {}, "sources": {"public.users": {"key": ["id"], "columns": %s}}, "cleared": [],'
+          '"changes": {"public.users": [%s]}}', '{"id": "bigint", "name": "text", "email": "text"}',
+          string_agg(format('{"key": [%s], "row": %s}', id,
+            json_build_object('id', id::text, 'name', name, 'email', email)), ', '))
+        from users
+        """);
+  }
+}

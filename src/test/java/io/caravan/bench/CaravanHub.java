@@ -1,0 +1,130 @@
+package io.caravan.bench;
+
+import io.caravan.Caravan;
+import io.caravan.HubProcess;
+import io.caravan.Postgres.Database;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Caravan as it is shipped: its hub is a process of its own, and logs in as the README says. */
+final class CaravanHub implements Contender.Returning {
+  private static final String GRANTS =
+      "grant select, insert, update, delete on users to hub; grant caravan_hub to hub";
+
+  private static final String MAPPING =
+      """
+      [{"source": "public.users", "table": "%s.users", "key": {"id": "id"},
+        "columns": {"name": "name", "email": "email"}, "rows": "%s"}]
+      """;
+
+  private final Caravan caravan;
+  private final List<Database> clients = new ArrayList<>();
+  private final int healthPort;
+  private HubProcess hub;
+
+  /**
+   * Installs it, without starting a hub.
+   *
+   * @param rows whether the clients' tables are {@code shared} or wholly {@code central}'s
+   * @param filled whether the clients have central's rows already
+   */
+  CaravanHub(Stage stage, int clientCount, String rows, boolean filled) {
+    this(stage);
+    for (int n = 1; n <= clientCount; n++) {
+      String name = "c" + n;
+      caravan.client(
+          stage.clientServer(),
+          name,
+          stage.clientDdl(filled) + GRANTS,
+          MAPPING.formatted("public", rows));
+      add(name, caravan.database(name));
+    }
+  }
+
+  private CaravanHub(Stage stage) {
+    caravan = new Caravan(stage.centralServer()).asShipped();
+    stage.fillCentral(caravan.central(), stage.rows());
+    caravan.central().execute("select caravan.track('users', '{name, email}')");
+    caravan.central().execute("grant caravan_hub to hub");
+    caravan.set("central.url", urlOf(caravan.central())).set("central.user", "hub");
+    healthPort = stage.freePort();
+    caravan.set("caravan.management", "true").set("caravan.management.port", "" + healthPort);
+  }
+
+  private void add(String name, Database client) {
+    clients.add(client);
+    caravan.set(name + ".url", urlOf(client)).set(name + ".user", "hub");
+  }
+
+  /** Starts the hub, and waits until it works. */
+  CaravanHub start() {
+    hub = launch().awaitStarted();
+    return this;
+  }
+
+  /** Starts the hub. */
+  HubProcess launch() {
+    hub = caravan.startProcess("-Xmx256m");
+    return hub;
+  }
+
+  /** The hub that runs. */
+  HubProcess hub() {
+    return hub;
+  }
+
+  /** Where it says how it is. */
+  int healthPort() {
+    return healthPort;
+  }
+
+  @Override
+  public String name() {
+    return clients.isEmpty() ? "caravan without hub" : "caravan";
+  }
+
+  @Override
+  public Database central() {
+    return caravan.central();
+  }
+
+  @Override
+  public List<Database> clients() {
+    return clients;
+  }
+
+  /** A hub that was stopped and started anew would be slow until its code is compiled. */
+  @Override
+  public void resume() {
+    if (hub != null) {
+      hub.thaw();
+    }
+  }
+
+  @Override
+  public void pause() {
+    if (hub != null) {
+      hub.freeze();
+    }
+  }
+
+  @Override
+  public void leave() {
+    hub.stop();
+  }
+
+  @Override
+  public void comeBack() {
+    launch();
+  }
+
+  @Override
+  public void close() {
+    caravan.close();
+  }
+
+  /** Where the hub, which logs in as itself, finds a database. */
+  static String urlOf(Database database) {
+    return "jdbc:postgresql://localhost:" + database.port() + "/" + database.name();
+  }
+}

@@ -1,0 +1,155 @@
+package io.caravan.bench;
+
+import io.caravan.HubProcess;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** How soon the hub is ready, what it takes of its machine, and how often it asks central. */
+final class Footprint implements Section {
+  private static final int CLIENTS = 3;
+  private static final Duration IDLE = Duration.ofSeconds(30);
+  // A session reports what it has done when it has rested for ten seconds.
+  private static final Duration UNTIL_COUNTED = Duration.ofSeconds(12);
+
+  @Override
+  public void run(Stage stage, Options options, Report report) {
+    Report.Case start = report.begin("start", "a hub with 3 clients that are filled", "");
+    Report.Case size = report.begin("size", "a hub with 3 clients", "");
+    CaravanHub caravan = new CaravanHub(stage, CLIENTS, "shared", true).start();
+    Waiting.untilInStep(caravan);
+    for (int turn = 0; turn < options.turns(); turn++) {
+      start(stage, caravan, start);
+    }
+    start.print();
+    Turns.warmUp(caravan, stage.rows());
+    size(stage, caravan.hub(), size);
+    size.print();
+    questions(stage, caravan, options, report);
+    caravan.close();
+  }
+
+  private static void start(Stage stage, CaravanHub caravan, Report.Case report) {
+    caravan.leave();
+    long[] began = new long[1];
+    List<Double> ready = new ArrayList<>();
+    Delivery first =
+        Delivery.of(
+            stage,
+            caravan,
+            1,
+            1,
+            () -> {
+              caravan.central().execute("update users set name = random()::text where id = 1");
+              began[0] = ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now());
+              HubProcess hub = caravan.launch();
+              CompletableFuture<Double> healthy =
+                  CompletableFuture.supplyAsync(
+                      () -> {
+                        awaitHealthy(caravan.healthPort());
+                        return secondsSince(began[0]);
+                      });
+              hub.awaitStarted();
+              ready.add(secondsSince(began[0]));
+              ready.add(healthy.join());
+            });
+    report.add("caravan", "s until the routes run", ready.get(0));
+    report.add("caravan", "s until it says that it is healthy", ready.get(1));
+    report.add(
+        "caravan", "s until the first change is applied", (first.lastInClients() - began[0]) / 1e6);
+  }
+
+  /** What it takes when it has worked for a while and rests. */
+  static void size(Stage stage, HubProcess hub, Report.Case report) {
+    long pid = hub.pid();
+    report.add("caravan", "MiB heap in use after a collection", heapMebibytes(pid));
+    report.add("caravan", "MiB resident", Processes.status(pid, "VmRSS") / 1024.0);
+    report.add("caravan", "threads", (double) Processes.status(pid, "Threads"));
+    report.add("caravan", "connections", (double) stage.connectionsOfTheHub());
+  }
+
+  /** How many transactions central has besides those of the writers. */
+  private static void questions(Stage stage, CaravanHub caravan, Options options, Report report) {
+    Report.Case asked =
+        report.begin("questions", "transactions in central besides the writers', 3 clients", "");
+    long before = transactions(caravan);
+    double cpu = Processes.cpuSeconds(caravan.hub().pid());
+    rest(IDLE);
+    asked.add(
+        "caravan",
+        "a second, when nothing changes",
+        (transactions(caravan) - before) / (double) IDLE.toSeconds());
+    asked.add(
+        "caravan",
+        "% of a core for the hub, when nothing changes",
+        100 * (Processes.cpuSeconds(caravan.hub().pid()) - cpu) / IDLE.toSeconds());
+    for (int rate : options.rates()) {
+      rest(UNTIL_COUNTED);
+      long at = transactions(caravan);
+      double hub = Processes.cpuSeconds(caravan.hub().pid());
+      Delivery delivery = Latency.atRate(stage, options, caravan, caravan.clients(), rate);
+      double used = Processes.cpuSeconds(caravan.hub().pid()) - hub;
+      rest(UNTIL_COUNTED);
+      double seconds = delivery.seconds();
+      asked.add(
+          "caravan",
+          "a second, at %,d changes/s".formatted(rate),
+          (transactions(caravan) - at - delivery.changes()) / seconds);
+      asked.add(
+          "caravan",
+          "%% of a core for the hub, at %,d changes/s".formatted(rate),
+          100 * used / seconds);
+    }
+    asked.print();
+  }
+
+  private static long transactions(CaravanHub caravan) {
+    return Long.parseLong(
+        caravan
+            .central()
+            .value("select xact_commit from pg_stat_database where datname = current_database()"));
+  }
+
+  private static double heapMebibytes(long pid) {
+    String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+    Processes.run(jcmd, "" + pid, "GC.run");
+    Matcher used =
+        Pattern.compile("used (\\d+)K").matcher(Processes.run(jcmd, "" + pid, "GC.heap_info"));
+    if (!used.find()) {
+      throw new IllegalStateException("jcmd does not tell the heap of " + pid);
+    }
+    return Long.parseLong(used.group(1)) / 1024.0;
+  }
+
+  private static void awaitHealthy(int port) {
+    HttpRequest question =
+        HttpRequest.newBuilder(URI.create("http://localhost:" + port + "/observe/health")).build();
+    HttpClient http = HttpClient.newHttpClient();
+    org.awaitility.Awaitility.await()
+        .ignoreExceptions()
+        .atMost(Duration.ofMinutes(1))
+        .pollInterval(Duration.ofMillis(50))
+        .until(() -> http.send(question, HttpResponse.BodyHandlers.ofString()).statusCode() == 200);
+  }
+
+  private static double secondsSince(long micros) {
+    return (ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now()) - micros) / 1e6;
+  }
+
+  private static void rest(Duration time) {
+    org.awaitility.Awaitility.await()
+        .pollDelay(time)
+        .atMost(time.multipliedBy(2))
+        .until(() -> true);
+  }
+}

@@ -1,0 +1,135 @@
+package io.caravan.bench;
+
+import io.caravan.Postgres.Database;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * Forms that the trigger and the log could have, each with as much as it needs to write the log and
+ * nothing else: what they leave out of Caravan's is the difference to it.
+ */
+final class TriggerForms implements Section {
+  private static final String BARE = "bare";
+  private static final int SMALL = 3_000;
+
+  private static final String LOG =
+      "create table log (id bigint generated always as identity %s, xid xid8 not null default pg_current_xact_id(), source integer not null, key %s);";
+  private static final String INDEX = "create index on log (xid) include (id);";
+  private static final String ROW =
+      """
+      create function log_row() returns trigger language plpgsql as $$
+      begin
+        insert into log (source, key) values (1, %s);
+        return null;
+      end
+      $$;
+      create trigger log_row after update on users for each row
+      when (old.name collate "C" is distinct from new.name collate "C" or old.email collate "C" is distinct from new.email collate "C")
+      execute function log_row();
+      """;
+  private static final String STATEMENT =
+      """
+      create function log_statement() returns trigger language plpgsql as $$
+      begin
+        insert into log (source, key)
+        select 1, %s from new_rows n join old_rows o using (id)
+        where o.name collate "C" is distinct from n.name collate "C" or o.email collate "C" is distinct from n.email collate "C";
+        return null;
+      end
+      $$;
+      create trigger log_statement after update on users referencing old table as old_rows new table as new_rows
+      for each statement execute function log_statement();
+      """;
+  private static final String JSON_KEY = "jsonb_build_array(%s.id)";
+
+  private static final Map<String, String> FORMS = new LinkedHashMap<>();
+
+  static {
+    String row = ROW.formatted(JSON_KEY.formatted("new"));
+    String log = LOG.formatted("primary key", "jsonb");
+    FORMS.put("row trigger", log + INDEX + row);
+    FORMS.put(
+        "row trigger, definer, settings",
+        log
+            + INDEX
+            + row
+            + "alter function log_row security definer set search_path = pg_catalog, public, pg_temp;");
+    FORMS.put("statement trigger", log + INDEX + STATEMENT.formatted(JSON_KEY.formatted("n")));
+    FORMS.put(
+        "row, ids drawn by 100", log + INDEX + row + "alter table log alter id set cache 100;");
+    FORMS.put("row, no index of xid", log + row);
+    FORMS.put("row, brin of xid", log + "create index on log using brin (xid);" + row);
+    FORMS.put("row, no index at all", LOG.formatted("", "jsonb") + row);
+    FORMS.put(
+        "row, bigint key",
+        LOG.formatted("primary key", "bigint") + INDEX + ROW.formatted("new.id"));
+    FORMS.put(
+        "row, text key",
+        LOG.formatted("primary key", "text") + INDEX + ROW.formatted("new.id::text"));
+  }
+
+  @Override
+  public void run(Stage stage, Options options, Report report) {
+    Map<String, Database> databases = new LinkedHashMap<>();
+    databases.put(BARE, stage.central("form"));
+    FORMS.forEach(
+        (name, ddl) -> {
+          databases.put(name, stage.central("form"));
+          databases.get(name).execute(ddl);
+        });
+    try (CaravanHub caravan = new CaravanHub(stage, 0, "shared", true)) {
+      databases.put("caravan", caravan.central());
+      Report.Case one =
+          report.begin(
+              "trigger",
+              "updates of a row, each a transaction that does not wait for the disk",
+              BARE);
+      Report.Case untracked =
+          report.begin("trigger", "the same of a column that is not tracked", BARE);
+      Report.Case all = report.begin("trigger", "an update of all rows", BARE);
+      for (int turn = 0; turn < options.turns(); turn++) {
+        databases.forEach(
+            (name, database) -> {
+              one.add(name, "µs an update", micros(database, Writers.TRACKED, stage.rows()));
+              untracked.add(
+                  name, "µs an update", micros(database, Writers.UNTRACKED, stage.rows()));
+              all.add(name, "s", secondsOfAll(database));
+            });
+      }
+      one.print();
+      untracked.print();
+      all.print();
+    }
+  }
+
+  private static double micros(Database database, String sql, int rows) {
+    try (Connection connection = database.dataSource().getConnection();
+        Statement statement = connection.createStatement();
+        PreparedStatement update = connection.prepareStatement(sql)) {
+      statement.execute("set synchronous_commit = off");
+      double[] micros = new double[SMALL];
+      for (int n = 0; n < SMALL; n++) {
+        update.setString(1, Long.toString(System.nanoTime(), 36));
+        update.setLong(2, 1 + n * 31L % rows);
+        long start = System.nanoTime();
+        update.executeUpdate();
+        micros[n] = (System.nanoTime() - start) / 1e3;
+      }
+      return Sample.of(micros).median();
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static double secondsOfAll(Database database) {
+    long start = System.nanoTime();
+    database.execute("update users set name = '%d'".formatted(start));
+    double seconds = (System.nanoTime() - start) / 1e9;
+    database.execute("vacuum users");
+    return seconds;
+  }
+}
