@@ -5,12 +5,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.caravan.Postgres.Database;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The change log stays small, however long a client is away. */
 class CleanTest {
+  private static final String READ =
+      """
+      select cursor from caravan.read(%s::jsonb, '[{"source": "public.users", "fingerprint": ""}]', 20000, 10000000)
+      """;
+
   private final Database central = Postgres.shared().createDatabase("central");
 
   @BeforeEach
@@ -38,6 +45,28 @@ class CleanTest {
             number(
                 "select count(*) from caravan.change where id > (select max(id) - 10000 from caravan.change)"))
         .isEqualTo(10_000);
+  }
+
+  @Test
+  void whatIsNewIsFoundWithoutWalkingThroughTheLog() throws SQLException {
+    central.execute("update users set name = 'new'; update users set name = 'newer'");
+    String cursor = central.value(READ.formatted("null"));
+    central.execute("update users set name = 'newest' where id = 42");
+
+    try (Connection hub = central.dataSource().getConnection();
+        Statement statement = hub.createStatement()) {
+      hub.setAutoCommit(false);
+      for (int i = 0; i < 20; i++) { // from the sixth on, PostgreSQL may keep the plan
+        statement.execute(READ.formatted("'" + cursor + "'"));
+      }
+      ResultSet looked =
+          statement.executeQuery(
+              """
+              select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass
+              """);
+      looked.next();
+      assertThat(looked.getLong(1)).isBetween(20L, 200L);
+    }
   }
 
   @Test
