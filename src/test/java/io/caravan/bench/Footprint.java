@@ -82,42 +82,48 @@ final class Footprint implements Section {
   private static void questions(Stage stage, CaravanHub caravan, Options options, Report report) {
     Report.Case asked =
         report.begin("questions", "transactions in central besides the writers', 3 clients", "");
-    long before = transactions(caravan);
-    double cpu = Processes.cpuSeconds(caravan.hub().pid());
+    rest(UNTIL_COUNTED);
+    Usage idle = new Usage(caravan);
     rest(IDLE);
+    idle = idle.since(caravan);
+    double restless = idle.transactions / idle.seconds;
+    asked.add("caravan", "a second, when nothing changes", restless);
     asked.add(
-        "caravan",
-        "a second, when nothing changes",
-        (transactions(caravan) - before) / (double) IDLE.toSeconds());
-    asked.add(
-        "caravan",
-        "% of a core for the hub, when nothing changes",
-        100 * (Processes.cpuSeconds(caravan.hub().pid()) - cpu) / IDLE.toSeconds());
+        "caravan", "% of a core for the hub, when nothing changes", 100 * idle.cpu / idle.seconds);
     for (int rate : options.rates()) {
-      rest(UNTIL_COUNTED);
-      long at = transactions(caravan);
-      double hub = Processes.cpuSeconds(caravan.hub().pid());
+      Usage used = new Usage(caravan);
       Delivery delivery = Latency.atRate(stage, options, caravan, caravan.clients(), rate);
-      double used = Processes.cpuSeconds(caravan.hub().pid()) - hub;
       rest(UNTIL_COUNTED);
+      used = used.since(caravan);
       double seconds = delivery.seconds();
-      asked.add(
-          "caravan",
-          "a second, at %,d changes/s".formatted(rate),
-          (transactions(caravan) - at - delivery.changes()) / seconds);
+      double more = used.transactions - delivery.changes() - restless * (used.seconds - seconds);
+      double cpu = used.cpu - idle.cpu * (used.seconds - seconds) / idle.seconds;
+      asked.add("caravan", "a second, at %,d changes/s".formatted(rate), more / seconds);
       asked.add(
           "caravan",
           "%% of a core for the hub, at %,d changes/s".formatted(rate),
-          100 * used / seconds);
+          100 * cpu / seconds);
     }
     asked.print();
   }
 
-  private static long transactions(CaravanHub caravan) {
-    return Long.parseLong(
-        caravan
-            .central()
-            .value("select xact_commit from pg_stat_database where datname = current_database()"));
+  /** What was counted until now, or between two times. */
+  private record Usage(double seconds, double transactions, double cpu) {
+    Usage(CaravanHub caravan) {
+      this(
+          System.nanoTime() / 1e9,
+          Double.parseDouble(
+              caravan
+                  .central()
+                  .value(
+                      "select xact_commit from pg_stat_database where datname = current_database()")),
+          Processes.cpuSeconds(caravan.hub().pid()));
+    }
+
+    Usage since(CaravanHub caravan) {
+      Usage now = new Usage(caravan);
+      return new Usage(now.seconds - seconds, now.transactions - transactions, now.cpu - cpu);
+    }
   }
 
   private static double heapMebibytes(long pid) {
