@@ -3,6 +3,7 @@ package io.caravan.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,17 +34,21 @@ class Benchmark {
 
   @Test
   void measuresCaravanBesideTheAlternatives() {
-    Options options = Options.fromSystem();
+    run(Options.fromSystem(), System.out, Path.of("target/bench.json"));
+  }
+
+  /** Prints tables as they are measured, and writes all at the end. */
+  static void run(Options options, PrintStream out, Path json) {
     assertThat(SECTIONS).containsKeys(options.only().toArray(String[]::new));
     try (Stage stage = new Stage(options.rows())) {
-      Report report = new Report(System.out, environment(stage, options));
+      Report report = new Report(out, environment(stage, options));
       SECTIONS.forEach(
           (name, section) -> {
             if (options.only().contains(name)) {
               section.run(stage, options, report);
             }
           });
-      report.write(Path.of("target/bench.json"));
+      report.write(json);
     }
   }
 
