@@ -47,16 +47,23 @@ comment on function caravan.wake_up is 'From now on the doorbell does not ring';
 
 -- For a hub that is awake: whether there are changes that were not visible in a snapshot; what is visible now.
 create or replace function caravan.news(since pg_snapshot, out news boolean, out snapshot pg_snapshot)
-language sql
+language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off  -- PostgreSQL takes much of a log that it has not analyzed yet for new
 as $$
-  select since is null or exists (
-    select from caravan.change where xid >= pg_snapshot_xmax(since)
-    union all
-    select from caravan.change where xid = any (array(select pg_snapshot_xip(since))) and pg_visible_in_snapshot(xid, pg_current_snapshot())
-  ), pg_current_snapshot()
+begin
+  news := since is null
+    or exists (select from caravan.change where xid >= pg_snapshot_xmax(since))
+    or exists (
+      select
+      from pg_snapshot_xip(since) as running (xid)
+      join caravan.change c using (xid)
+      where pg_visible_in_snapshot(xid, pg_current_snapshot())
+    );
+  snapshot := pg_current_snapshot();
+end
 $$;
 comment on function caravan.news is 'Whether there are changes that a snapshot did not show';
 
