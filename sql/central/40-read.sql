@@ -203,7 +203,6 @@ begin
     order by id
     limit max_rows
   );
-  more := last is not null;  -- what came meanwhile is seen at once, and not at the next doorbell
   unfinished := cardinality(next) = max_rows;
 
   -- A source's rows are found only for its own keys: CASE promises that. And one by one as the loop asks for them: the
@@ -241,6 +240,8 @@ begin
   if coalesce(cursor ->> 'milestone', '-infinity')::timestamptz < (select max(at) from caravan.milestone) - quiet then
     progress := coalesce(progress, 'nothing new');
   end if;
+  -- A window that took several pages took some time. For what has come since a single page, the bell has rung.
+  more := unfinished or cut or cursor ? 'window';
   cursor := case when unfinished or cut
     then cursor || jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
     else cursor - 'window' || caravan.standpoint(upto) end;

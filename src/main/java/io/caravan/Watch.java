@@ -15,12 +15,12 @@ import org.slf4j.LoggerFactory;
  */
 final class Watch {
   private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
-  private static final int RINGS_OF_A_RUSH = 100;
+  private static final int RINGS_OF_A_RUSH = 50;
   private static final long RUSH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-  private static final int LOOK_MILLIS = 2;
-  private static final int LONGEST_LOOK_MILLIS = 20;
+  // So long that a page brings more than it costs to ask for it.
+  private static final int LOOK_MILLIS = 10;
   // Another hub that holds the lock may vanish.
   private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
   // How long nothing is heard before the server is asked whether it is still there.
@@ -59,11 +59,10 @@ final class Watch {
 
   /** How long to wait for rings before {@link #seesNews} is to be called again. */
   int patienceMillis() {
-    if (asleep) {
-      return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
+    if (!asleep) {
+      return LOOK_MILLIS;
     }
-    long quiet = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - newsAt);
-    return (int) Math.min(LOOK_MILLIS + quiet / 10, LONGEST_LOOK_MILLIS);
+    return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
   }
 
   /**
