@@ -54,8 +54,13 @@ public final class HubProcess {
     await()
         .atMost(Duration.ofMinutes(1))
         .failFast("the hub has ended, see " + output, () -> !isAlive())
-        .until(() -> output().contains("(caravan) started in"));
+        .until(this::hasStarted);
     return this;
+  }
+
+  /** Whether its routes run. */
+  public boolean hasStarted() {
+    return output().contains("(caravan) started in");
   }
 
   /** Whether it still runs. */

@@ -35,7 +35,8 @@ final class ManyClients implements Section {
       Database clients = addClients(stage, caravan, options.many());
 
       long start = System.nanoTime();
-      HubProcess hub = caravan.startProcess("-Xmx256m").awaitStarted();
+      HubProcess hub = caravan.startProcess("-Xmx256m");
+      Waiting.until("the hub has started", () -> hub.hasStarted() || !hub.isAlive());
       size.add("caravan", "s until the routes run", seconds(start));
       String all = "" + options.many();
       Waiting.until(

@@ -36,7 +36,7 @@ record Options(
         Duration.ofMillis((long) (1000 * Double.parseDouble(property("seconds", "5")))),
         Integer.getInteger("bench.rows", 100_000),
         Integer.getInteger("bench.transactions", 20_000),
-        Integer.getInteger("bench.many", 1_000));
+        Integer.getInteger("bench.many", 100));
   }
 
   private static List<Integer> numbers(String name, String otherwise) {
