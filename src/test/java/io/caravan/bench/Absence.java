@@ -18,9 +18,7 @@ final class Absence implements Section {
             "%,d changes of %,d keys, then started again".formatted(keys * ROUNDS, keys),
             "native");
     List<Contender> contenders =
-        List.of(
-            new NativeReplication(stage, CLIENTS),
-            new CaravanHub(stage, CLIENTS, "shared", true).start());
+        List.of(new NativeReplication(stage, CLIENTS), new CaravanHub(stage, CLIENTS).start());
     Turns.warmUp(contenders, stage.rows());
     Turns.take(
         options.turns(),

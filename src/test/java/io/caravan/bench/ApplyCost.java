@@ -1,6 +1,7 @@
 package io.caravan.bench;
 
 import io.caravan.Postgres.Database;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -40,7 +41,7 @@ final class ApplyCost implements Section {
   @Override
   public void run(Stage stage, Options options, Report report) {
     Database client = stage.clientServer().createDatabase("apply");
-    client.install(java.nio.file.Path.of("sql/client"));
+    client.install(Path.of("sql/client"));
     client.execute(
         "create table users (id bigint primary key, name text not null, email text not null);"
             + "insert into users select n, 'user ' || n, 'user' || n || '@example.org' from generate_series(1, %d) n;"

@@ -10,11 +10,10 @@ import java.util.List;
 final class CaravanHub implements Contender.Returning {
   private static final String GRANTS =
       "grant select, insert, update, delete on users to hub; grant caravan_hub to hub";
-
   private static final String MAPPING =
       """
-      [{"source": "public.users", "table": "%s.users", "key": {"id": "id"},
-        "columns": {"name": "name", "email": "email"}, "rows": "%s"}]
+      [{"source": "public.users", "table": "public.users", "key": {"id": "id"},
+        "columns": {"name": "name", "email": "email"}}]
       """;
 
   private final Caravan caravan;
@@ -22,26 +21,8 @@ final class CaravanHub implements Contender.Returning {
   private final int healthPort;
   private HubProcess hub;
 
-  /**
-   * Installs it, without starting a hub.
-   *
-   * @param rows whether the clients' tables are {@code shared} or wholly {@code central}'s
-   * @param filled whether the clients have central's rows already
-   */
-  CaravanHub(Stage stage, int clientCount, String rows, boolean filled) {
-    this(stage);
-    for (int n = 1; n <= clientCount; n++) {
-      String name = "c" + n;
-      caravan.client(
-          stage.clientServer(),
-          name,
-          stage.clientDdl(filled) + GRANTS,
-          MAPPING.formatted("public", rows));
-      add(name, caravan.database(name));
-    }
-  }
-
-  private CaravanHub(Stage stage) {
+  /** Installs it, without starting a hub. The clients have central's rows already. */
+  CaravanHub(Stage stage, int clientCount) {
     caravan = new Caravan(stage.centralServer()).asShipped();
     stage.fillCentral(caravan.central(), stage.rows());
     caravan.central().execute("select caravan.track('users', '{name, email}')");
@@ -49,11 +30,12 @@ final class CaravanHub implements Contender.Returning {
     caravan.set("central.url", urlOf(caravan.central())).set("central.user", "hub");
     healthPort = stage.freePort();
     caravan.set("caravan.management", "true").set("caravan.management.port", "" + healthPort);
-  }
-
-  private void add(String name, Database client) {
-    clients.add(client);
-    caravan.set(name + ".url", urlOf(client)).set(name + ".user", "hub");
+    for (int n = 1; n <= clientCount; n++) {
+      String name = "c" + n;
+      caravan.client(stage.clientServer(), name, stage.clientDdl() + GRANTS, MAPPING);
+      clients.add(caravan.database(name));
+      caravan.set(name + ".url", urlOf(caravan.database(name))).set(name + ".user", "hub");
+    }
   }
 
   /** Starts the hub, and waits until it works. */

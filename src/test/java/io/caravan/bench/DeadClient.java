@@ -23,7 +23,7 @@ final class DeadClient implements Section {
           List.of(
               new NativeReplication(stage, CLIENTS),
               new ArticleScript(stage, CLIENTS),
-              new CaravanHub(stage, CLIENTS, "shared", true).start())) {
+              new CaravanHub(stage, CLIENTS).start())) {
         contender.resume();
         Waiting.untilInStep(contender);
         Turns.warmUp(contender, stage.rows());

@@ -1,5 +1,7 @@
 package io.caravan.bench;
 
+import static org.awaitility.Awaitility.await;
+
 import io.caravan.HubProcess;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -26,7 +28,7 @@ final class Footprint implements Section {
   public void run(Stage stage, Options options, Report report) {
     Report.Case start = report.begin("start", "a hub with 3 clients that are filled", "");
     Report.Case size = report.begin("size", "a hub with 3 clients", "");
-    CaravanHub caravan = new CaravanHub(stage, CLIENTS, "shared", true).start();
+    CaravanHub caravan = new CaravanHub(stage, CLIENTS).start();
     Waiting.untilInStep(caravan);
     for (int turn = 0; turn < options.turns(); turn++) {
       start(stage, caravan, start);
@@ -141,7 +143,7 @@ final class Footprint implements Section {
     HttpRequest question =
         HttpRequest.newBuilder(URI.create("http://localhost:" + port + "/observe/health")).build();
     HttpClient http = HttpClient.newHttpClient();
-    org.awaitility.Awaitility.await()
+    await()
         .ignoreExceptions()
         .atMost(Duration.ofMinutes(1))
         .pollInterval(Duration.ofMillis(50))
@@ -153,9 +155,6 @@ final class Footprint implements Section {
   }
 
   private static void rest(Duration time) {
-    org.awaitility.Awaitility.await()
-        .pollDelay(time)
-        .atMost(time.multipliedBy(2))
-        .until(() -> true);
+    await().pollDelay(time).atMost(time.multipliedBy(2)).until(() -> true);
   }
 }

@@ -8,6 +8,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** How long a change takes from its commit in central to the commits at the clients. */
 final class Latency implements Section {
   private static final int WRITERS = 8;
+  // Each measurement takes the rows that follow those of the one before.
+  private static final AtomicInteger NEXT = new AtomicInteger();
 
   @Override
   public void run(Stage stage, Options options, Report report) {
@@ -21,7 +23,7 @@ final class Latency implements Section {
           List.of(
               new NativeReplication(stage, clients),
               new ArticleScript(stage, clients),
-              new CaravanHub(stage, clients, "shared", true).start());
+              new CaravanHub(stage, clients).start());
       Turns.warmUp(contenders, stage.rows());
       List<Report.Case> cases = new ArrayList<>();
       for (int rate : options.rates()) {
@@ -45,8 +47,6 @@ final class Latency implements Section {
       contenders.forEach(Contender::close);
     }
   }
-
-  private static final AtomicInteger NEXT = new AtomicInteger();
 
   /** Lets writers write at a rate for some time. */
   static Delivery atRate(

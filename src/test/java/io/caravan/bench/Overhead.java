@@ -14,8 +14,8 @@ final class Overhead implements Section {
         List.of(
             new Bare(stage),
             new ArticleScript(stage, 0),
-            new CaravanHub(stage, 0, "shared", true),
-            new CaravanHub(stage, CLIENTS, "shared", true).start(),
+            new CaravanHub(stage, 0),
+            new CaravanHub(stage, CLIENTS).start(),
             new NativeReplication(stage, CLIENTS));
     Turns.warmUp(contenders, stage.rows());
     Measurement measurement = new Measurement(stage, options, report);

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -63,10 +64,12 @@ final class Report {
 
   private static String format(double value) {
     if (Math.abs(value) >= 1000) {
-      return String.format("%,.0f", value);
+      return String.format(Locale.ROOT, "%,.0f", value);
     }
     return String.format(
-        Math.abs(value) >= 100 ? "%.0f" : Math.abs(value) >= 10 ? "%.1f" : "%.2f", value);
+        Locale.ROOT,
+        Math.abs(value) >= 100 ? "%.0f" : Math.abs(value) >= 10 ? "%.1f" : "%.2f",
+        value);
   }
 
   private static String spread(Sample sample, String sign) {

@@ -122,7 +122,7 @@ final class Stage implements AutoCloseable {
         .mapToObj(
             n -> {
               Database client = clientServer.createDatabase(contender + "_c" + n);
-              client.execute(clientDdl(true));
+              client.execute(clientDdl());
               client.execute("vacuum analyze users");
               return client;
             })
@@ -130,9 +130,11 @@ final class Stage implements AutoCloseable {
   }
 
   /** Makes the table of a client, and its rows. */
-  String clientDdl(boolean filled) {
+  String clientDdl() {
     return "create table users (id bigint primary key, name text not null, email text not null);"
-        + (filled ? "insert into users " + USERS.formatted(rows) + ";" : "");
+        + "insert into users "
+        + USERS.formatted(rows)
+        + ";";
   }
 
   /** A port that nobody has at present. */

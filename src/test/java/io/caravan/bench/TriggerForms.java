@@ -84,7 +84,7 @@ final class TriggerForms implements Section {
           databases.put(name, stage.central("form"));
           databases.get(name).execute(ddl);
         });
-    try (CaravanHub caravan = new CaravanHub(stage, 0, "shared", true)) {
+    try (CaravanHub caravan = new CaravanHub(stage, 0)) {
       databases.put("caravan", caravan.central());
       Report.Case one =
           report.begin(
