@@ -62,7 +62,6 @@ final class Overhead implements Section {
         pin(contender, Processes.allCores(), Processes.allCores());
       }
       long start = System.nanoTime();
-      // Not the row that is the mark: Caravan sends a row as it is when it is read.
       contender.central().execute("update users set name = '%d' where id > 0".formatted(start));
       bulk.add(name, "s, tracked column", (System.nanoTime() - start) / 1e9);
       Waiting.untilInStep(contender);

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
@@ -78,10 +77,11 @@ final class Processes {
       String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
       String[] values = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
       return Stream.of(values).skip(11).limit(fields).mapToLong(Long::parseLong).sum();
-    } catch (NoSuchFileException e) {
-      return 0; // it has just ended, and its parent will have its time
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      if (ProcessHandle.of(pid).isPresent()) {
+        throw new UncheckedIOException(e);
+      }
+      return 0; // it has just ended, and its parent will have its time
     }
   }
 

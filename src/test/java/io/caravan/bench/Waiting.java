@@ -32,8 +32,9 @@ final class Waiting {
   }
 
   /**
-   * Marks a row that is used for nothing else, waits until the mark is in all clients, and makes
-   * sure that everything else is there, too.
+   * Marks the row with the key 0, which must not be written otherwise (Caravan brings a row as it
+   * is when it is read, and so a mark before the changes that came before it), waits until the mark
+   * is in all clients, and makes sure that everything else is there, too.
    */
   static void untilInStep(Database central, List<Database> clients) {
     String mark = UUID.randomUUID().toString();
