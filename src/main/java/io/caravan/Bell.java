@@ -1,5 +1,6 @@
 package io.caravan;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -39,6 +40,11 @@ public final class Bell extends AbstractHealthCheck {
   /** How often the hub rings the bell for itself, in milliseconds. */
   public void setHeartbeat(long millis) {
     patience = Duration.ofMillis(millis * MISSES);
+  }
+
+  /** Whether the hub itself has rung, to know that it hears the bell. */
+  public boolean isHeartbeat(JsonNode doorbell) {
+    return doorbell.path("op").asText().equals("heartbeat");
   }
 
   /** It was heard just now. */

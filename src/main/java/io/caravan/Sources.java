@@ -1,5 +1,6 @@
 package io.caravan;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -29,11 +30,16 @@ public final class Sources {
     this.central = central;
   }
 
+  /** Whether a doorbell is of a source that central tracks, as far as is known. */
+  public boolean isOfOne(JsonNode doorbell) {
+    return know(doorbell.path("source").asText());
+  }
+
   /**
    * Whether central tracks a source. Central is asked about names that are new, but once a second
    * at most: forged ones must not cost much. While it cannot be asked, any name will do.
    */
-  public synchronized boolean know(String source) {
+  private synchronized boolean know(String source) {
     if (known.contains(source)) {
       return true;
     }
