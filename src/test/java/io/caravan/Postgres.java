@@ -2,8 +2,12 @@ package io.caravan;
 
 import static org.awaitility.Awaitility.await;
 
+import io.zonky.test.db.postgres.embedded.DefaultPostgresBinaryResolver;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import io.zonky.test.db.postgres.embedded.PgBinaryResolver;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
@@ -17,9 +21,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
 import javax.sql.DataSource;
 import org.apache.commons.io.FileUtils;
 import org.postgresql.ds.PGSimpleDataSource;
@@ -30,9 +35,10 @@ import org.postgresql.ds.PGSimpleDataSource;
  */
 public final class Postgres implements AutoCloseable {
   private static final Path HOME = Path.of("target", "postgres").toAbsolutePath();
-  private static final Set<String> NOT_INSTALLED = Set.of("install.sql", "uninstall.sql");
+  private static final String INCLUDE = "\\ir ";
 
   private final Map<String, String> settings;
+  private final PgBinaryResolver binaries;
   private final Path data;
   private final AtomicInteger databases = new AtomicInteger();
   private EmbeddedPostgres server;
@@ -44,10 +50,11 @@ public final class Postgres implements AutoCloseable {
    * @param settings server settings by name, for instance {@code wal_level}
    */
   public Postgres(Map<String, String> settings) {
-    this(settings, temporaryDirectory("data"));
+    this(settings, temporaryDirectory("data"), DefaultPostgresBinaryResolver.INSTANCE);
   }
 
-  private Postgres(Map<String, String> settings, Path data) {
+  private Postgres(Map<String, String> settings, Path data, PgBinaryResolver binaries) {
+    this.binaries = binaries;
     this.settings = Map.copyOf(settings);
     this.data = data;
     try {
@@ -60,6 +67,20 @@ public final class Postgres implements AutoCloseable {
   /** The one server that all tests of a JVM share; started when first asked for. */
   public static Postgres shared() {
     return Shared.SERVER;
+  }
+
+  /** A server of an older version than the others, for what must work between versions. */
+  public static Postgres older() {
+    return new Postgres(Map.of(), temporaryDirectory("data"), Postgres::olderBinaries);
+  }
+
+  private static InputStream olderBinaries(String system, String machine) throws IOException {
+    Path jar = Path.of("target", "older-postgres.jar");
+    try (ZipFile zip = new ZipFile(jar.toFile())) {
+      ZipEntry archive =
+          zip.stream().filter(entry -> entry.getName().endsWith(".txz")).findFirst().orElseThrow();
+      return new ByteArrayInputStream(zip.getInputStream(archive).readAllBytes());
+    }
   }
 
   /** A new, empty database, whose name starts with {@code prefix} and is unique on this server. */
@@ -142,7 +163,7 @@ public final class Postgres implements AutoCloseable {
       Files.writeString(
           copy.resolve("postgresql.auto.conf"),
           "primary_conninfo = 'host=localhost port=%d user=postgres'".formatted(server.getPort()));
-      return new Postgres(settings, copy);
+      return new Postgres(settings, copy, binaries);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -177,6 +198,7 @@ public final class Postgres implements AutoCloseable {
   private EmbeddedPostgres launch(int port) throws IOException {
     EmbeddedPostgres.Builder builder =
         EmbeddedPostgres.builder()
+            .setPgBinaryResolver(binaries)
             .setOverrideWorkingDirectory(HOME.toFile())
             .setDataDirectory(data)
             .setCleanDataDirectory(false)
@@ -252,12 +274,9 @@ public final class Postgres implements AutoCloseable {
       return query(sql).get(0).get(0);
     }
 
-    /**
-     * Runs the {@code *.sql} files of a folder in the order of their names, but for install.sql and
-     * uninstall.sql.
-     */
+    /** Runs the files that install.sql of a folder includes, as psql does. */
     public void install(Path folder) {
-      for (Path file : sqlFiles(folder)) {
+      for (Path file : included(folder)) {
         try {
           execute(Files.readString(file));
         } catch (IOException e) {
@@ -268,12 +287,11 @@ public final class Postgres implements AutoCloseable {
       }
     }
 
-    private static List<Path> sqlFiles(Path folder) {
-      try (Stream<Path> files = Files.list(folder)) {
-        return files
-            .filter(file -> file.toString().endsWith(".sql"))
-            .filter(file -> !NOT_INSTALLED.contains(file.getFileName().toString()))
-            .sorted()
+    private static List<Path> included(Path folder) {
+      try (Stream<String> lines = Files.lines(folder.resolve("install.sql"))) {
+        return lines
+            .filter(line -> line.startsWith(INCLUDE))
+            .map(line -> folder.resolve(line.substring(INCLUDE.length())))
             .toList();
       } catch (IOException e) {
         throw new UncheckedIOException(e);

@@ -27,15 +27,17 @@ class PostgresTest {
   }
 
   @Test
-  void aFolderIsInstalledInTheOrderOfNamesWithoutItsUninstallScript(@TempDir Path folder)
-      throws Exception {
-    Files.writeString(folder.resolve("uninstall.sql"), "drop table a");
-    Files.writeString(folder.resolve("20-b.sql"), "create table b (a int references a);");
-    Files.writeString(folder.resolve("10-a.sql"), "create table a (a int primary key);");
-    Files.writeString(folder.resolve("notes.txt"), "not sql");
+  void aFolderIsInstalledAsItsInstallScriptSays(@TempDir Path folder) throws Exception {
+    Files.createDirectory(folder.resolve("shared"));
+    Files.createDirectory(folder.resolve("central"));
+    Path install = folder.resolve("central").resolve("install.sql");
+    Files.writeString(install, "begin;\n\\ir ../shared/a.sql\n\\ir b.sql\ncommit;\n");
+    Files.writeString(folder.resolve("shared/a.sql"), "create table a (a int primary key);");
+    Files.writeString(folder.resolve("central/b.sql"), "create table b (a int references a);");
+    Files.writeString(folder.resolve("central/c.sql"), "drop table a");
     Database database = Postgres.shared().createDatabase("central");
 
-    database.install(folder);
+    database.install(folder.resolve("central"));
 
     assertThat(tables(database)).isEqualTo(2);
   }
