@@ -94,3 +94,85 @@ create table if not exists caravan.milestone (
   constraint milestone_pk primary key (at)
 );
 comment on table caravan.milestone is 'The newest change at a time, noted once a minute; a cursor names the last one it has seen';
+
+-- Comparisons of a client's table with its source: what was found, and for one under way how far it is.
+create table if not exists caravan.reconciliation (
+  id         bigint generated always as identity,
+  client     text not null,
+  source     text not null,
+  target     text not null,
+  reason     text not null,
+  key        jsonb,
+  dry_run    boolean not null default false,
+  confirmed  boolean not null default false,
+  state      text not null default 'requested',
+  requested_at timestamptz not null default now(),
+  started_at timestamptz,
+  ended_at   timestamptz,
+  compared   bigint not null default 0,
+  missing    bigint not null default 0,
+  stale      bigint not null default 0,
+  surplus    bigint not null default 0,
+  own        bigint not null default 0,
+  repaired   bigint not null default 0,
+  skipped    bigint not null default 0,
+  notes      text[] not null default '{}',
+  found      jsonb not null default '[]',
+  -- for one under way
+  hub        text,
+  alive_at   timestamptz,
+  failures   int not null default 0,
+  step       bigint not null default 0,
+  question   jsonb,
+  partial    jsonb not null default '{}',
+  pending    jsonb not null default '[]',
+  held       jsonb,
+  share      numeric not null default 0,
+  constraint reconciliation_pk primary key (id),
+  constraint reconciliation_reason_known check (reason in ('request', 'schedule', 'verify')),
+  constraint reconciliation_state_known check (
+    state in ('requested', 'running', 'waiting', 'done', 'stopped', 'failed')
+  )
+);
+create unique index if not exists reconciliation_one_at_a_time on caravan.reconciliation (client) where state = 'running';
+create index if not exists reconciliation_client on caravan.reconciliation (client, target, source, id);
+comment on table caravan.reconciliation is 'Comparisons of clients with central';
+comment on column caravan.reconciliation.reason is 'Requested by a person, scheduled, or to verify';
+comment on column caravan.reconciliation.key is 'Only this key was compared';
+comment on column caravan.reconciliation.confirmed is 'Repairs however much differs';
+comment on column caravan.reconciliation.state is 'waiting: too much differs, nothing is repaired without caravan.confirm()';
+comment on column caravan.reconciliation.compared is 'How many rows of central';
+comment on column caravan.reconciliation.stale is 'Rows with other values, or not noted as central''s';
+comment on column caravan.reconciliation.surplus is 'Rows that came from central, which has them no more';
+comment on column caravan.reconciliation.own is 'Rows that did not come from central; they are left alone';
+comment on column caravan.reconciliation.skipped is 'Rows that are dead letters, or changed all the time';
+comment on column caravan.reconciliation.found is 'The first keys that differ, [{"key": [42], "is": "stale"}]; never row data';
+comment on column caravan.reconciliation.question is 'What both sides are asked next';
+comment on column caravan.reconciliation.partial is 'What they have answered to it so far';
+comment on column caravan.reconciliation.pending is 'Buckets that differ and were not looked into yet';
+comment on column caravan.reconciliation.held is 'The digest of all rows of the client, its own among them';
+
+-- Keys that may differ, until a comparison ends.
+create table if not exists caravan.suspect (
+  run     bigint not null,
+  key     jsonb not null,
+  verdict text not null default 'suspected',
+  looks   int not null default 0,
+  constraint suspect_pk primary key (run, key),
+  constraint suspect_run foreign key (run) references caravan.reconciliation on delete cascade
+);
+comment on table caravan.suspect is 'Keys that a comparison under way looks at';
+comment on column caravan.suspect.verdict is
+  'suspected, changing; missing, stale, surplus (these are repaired); own, skipped; repaired, unrepaired';
+
+create table if not exists caravan.verification (
+  client   text not null,
+  source   text not null,
+  target   text not null,
+  equal_at timestamptz,
+  own      jsonb,
+  constraint verification_pk primary key (client, source, target)
+);
+comment on table caravan.verification is 'What clients map, and until when it was shown to be equal to central';
+comment on column caravan.verification.own is
+  'The digest of the rows that are the client''s own, as it last was: {"seed", "total", "buckets"}';

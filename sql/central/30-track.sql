@@ -102,7 +102,9 @@ $$;
 --   row_N(row)      its row as JSON for a doorbell, unless it is too long for one
 --   find_N(key)     the row with this key as JSON text, each value in PostgreSQL's own text form
 --   scan_N(after)   the keys and rows that follow a key, in the order of the key
+--   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
 --   log_N()         the trigger function
+-- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
 -- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
 -- a column of the key never breaks a user's write, and dropping one is refused.
 create or replace function caravan.make_functions(source caravan.source)
@@ -132,6 +134,13 @@ declare
     select string_agg(format('(%%1$s ->> %s)::%s', position - 1, caravan.column_type(source.relation, c)), ', '
       order by position)
     from unnest(source.key) with ordinality as u (c, position)
+  );
+  typed_key constant text := (
+    select format('jsonb_build_array(%s)', string_agg(
+      format('(typed_%s.key ->> %s)::%s', n, position - 1, caravan.column_type(source.relation, c))
+        || case when t.typcategory in ('A', 'C') or t.typname = 'jsonb' then '::text' else '' end, ', ' order by position))
+    from unnest(source.key) with ordinality as u (c, position)
+    join pg_type t on t.oid = caravan.column_type(source.relation, c)::regtype
   );
   notified_row constant text := case when source.payload = 'row'
     then format('case when tg_op in (''INSERT'', ''UPDATE'') then caravan.row_%s(new) end, true', n)
@@ -172,6 +181,20 @@ begin
   $f$, n, source.relation, row_text, key_columns, format(key_values, 'scan_' || n || '.after'), key_of);
 
   execute format($f$
+    create or replace function caravan.typed_%1$s(key jsonb) returns jsonb
+    language sql stable
+    return %2$s
+  $f$, n, typed_key);
+
+  -- Expressions of a mapping are computed over it with the rights of the hub, which may read just this.
+  execute format('drop view if exists caravan.rows_%s', n);
+  execute format('create view caravan.rows_%s as select t.ctid as "caravan.ctid", %s from only %s as t', n, (
+    select string_agg(format('t.%1$I::%2$s as %1$I', c, caravan.column_type(source.relation, c)), ', ' order by position)
+    from unnest(source.columns) with ordinality as u (c, position)
+  ), source.relation);
+  execute format('grant select on caravan.rows_%s to caravan_hub', n);
+
+  execute format($f$
     create or replace function caravan.log_%1$s() returns trigger
     language plpgsql
     security definer
@@ -206,7 +229,7 @@ begin
     ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres'
       set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' $set$ else '' end);
   execute format('revoke all on function caravan.key_%1$s, caravan.row_%1$s, caravan.find_%1$s, caravan.scan_%1$s,
-    caravan.log_%1$s from public', n);
+    caravan.typed_%1$s, caravan.log_%1$s from public', n);
 end
 $$;
 
@@ -218,9 +241,10 @@ as $$
 declare
   prefix text;
 begin
-  foreach prefix in array array['log', 'scan', 'find', 'row', 'key'] loop
+  foreach prefix in array array['log', 'typed', 'scan', 'find', 'row', 'key'] loop
     execute format('drop function if exists caravan.%I cascade', prefix || '_' || source.id);
   end loop;
+  execute format('drop view if exists caravan.rows_%s', source.id);
 end
 $$;
 

@@ -15,6 +15,12 @@ $$;
 revoke execute on all functions in schema caravan from public;
 grant usage on schema caravan to caravan_hub, caravan_operator;
 grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources, caravan.fall_asleep,
-  caravan.wake_up, caravan.news, caravan.k to caravan_hub;
-grant select on all tables in schema caravan to caravan_operator;
-grant execute on function caravan.replay, caravan.give_up to caravan_operator;
+  caravan.wake_up, caravan.news, caravan.k, caravan.next_run, caravan.judge, caravan.run_failed to caravan_hub;
+-- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
+grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows, caravan.mapped_values,
+  caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash, caravan.part_of,
+  caravan.digest, caravan.list to caravan_hub;
+grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
+  caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified
+  to caravan_operator;
+grant execute on function caravan.replay, caravan.give_up, caravan.reconcile, caravan.confirm, caravan.stop to caravan_operator;

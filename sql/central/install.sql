@@ -7,5 +7,8 @@ begin;
 \ir 40-read.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql
+\ir ../shared/digest.sql
+\ir 56-digest.sql
+\ir 57-reconcile.sql
 \ir 60-rights.sql
 commit;

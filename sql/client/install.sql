@@ -5,5 +5,7 @@ begin;
 \ir 20-mapping.sql
 \ir 30-apply.sql
 \ir 35-sweep.sql
+\ir ../shared/digest.sql
+\ir 36-digest.sql
 \ir 40-rights.sql
 commit;

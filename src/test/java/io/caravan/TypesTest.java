@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * A value of any type arrives byte by byte as it left, whatever the settings of the databases are.
  */
 class TypesTest {
-  private static final String TYPES =
+  static final String TYPES =
       """
       create extension citext; create extension hstore; create extension ltree;
       create type mood as enum ('sad', 'very ''happy''', 'Ünï,"(x)"\\');
@@ -259,6 +259,10 @@ class TypesTest {
 
   /** A type, and values of it in SQL. */
   record Sample(String type, String values) {
+
+    String name() {
+      return sql("*t*");
+    }
 
     String table() {
       return sql("create table public.*t* (id int primary key, v *type*)");

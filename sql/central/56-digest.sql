@@ -1,0 +1,194 @@
+-- Central's half of reconciling: its rows as a client would hold them. The expressions of a mapping are computed here,
+-- and they are SQL: so all of this runs with the rights of who calls it, the hub, over the views rows_N.
+
+-- The equality operator of a type, with its schema: that of an extension's type is where the extension is (citext).
+create or replace function caravan.equality(type regtype)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when typtype = 'b' then format('operator(%I.=)', nspname) else 'operator(pg_catalog.=)' end
+  from pg_type t join pg_namespace n on n.oid = t.typnamespace
+  where t.oid = type
+$$;
+
+-- The columns of a client's table, [{"name", "type", "modifier"}], each with its value over the source's columns, as
+-- caravan.apply would have it at the client. `types` are those of the source's columns.
+create or replace function caravan.mapped_values(columns jsonb, expressions jsonb, types jsonb)
+returns table (name text, type text, value text, "position" bigint)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select c.name, c.type,
+    case
+      -- A type that central lacks is compared as text: the names of an enum, a text that ignores case.
+      when exact_type is null then format('(%s)::text', coalesce(quote_ident(bare), expression))
+      when bare is null then format('((%s)::%s)::%s', expression, c.type, exact_type)
+      when types ->> bare = c.type then format('(%I)::%s', bare, exact_type)
+      else format('((%I)::text::%s)::%s', bare, c.type, exact_type)
+    end,
+    c.position
+  from (
+    select e ->> 'name' as name, expressions ->> (e ->> 'name') as expression, n as position,
+      case when types ? (expressions ->> (e ->> 'name')) then expressions ->> (e ->> 'name') end as bare,
+      coalesce(format_type(to_regtype(e ->> 'type'), -1), e ->> 'type') as type,
+      format_type(to_regtype(e ->> 'type'), (e ->> 'modifier')::int) as exact_type
+    from jsonb_array_elements(columns) with ordinality as u (e, n)
+  ) as c
+$$;
+
+-- The values of a key as they are in a page, (key ->> 0)::bigint, …, each with its source column.
+create or replace function caravan.key_values(spec jsonb, key text)
+returns table (name text, type text, value text, "position" bigint)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select c, spec -> 'types' ->> c, format('(%s ->> %s)::%s', key, n - 1, spec -> 'types' ->> c), n
+  from jsonb_array_elements_text(spec -> 'source_key') with ordinality as u (c, n)
+$$;
+
+-- A query for the rows as a client would hold them: place (where central keeps it), key_hash, row_hash, key_text (the
+-- client's key, an array of texts), key (as it is in the log), and the columns of the source's key as s1, s2, …
+-- Without the keys in `omitted`, each an array of texts as text.
+create or replace function caravan.mapped_rows(question jsonb, mapping jsonb, omitted text[])
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  spec constant jsonb := question -> 'spec';
+  target constant jsonb := mapping -> (question ->> 'number')::int;
+  seed constant bigint := question ->> 'seed';
+  key_parts text[];
+  key_types text[];
+  column_parts text[];
+  key_texts text;
+  source_key text;
+  key_columns text;
+  source_row text;
+  condition text := coalesce(target ->> 'where', 'true');
+begin
+  select array_agg(value order by position), array_agg(type order by position),
+    string_agg(format('(%s)::text', value), ', ' order by position)
+  into key_parts, key_types, key_texts
+  from caravan.mapped_values(spec -> 'key', target -> 'key', spec -> 'types');
+  column_parts := array(
+    select value
+    from caravan.mapped_values(spec -> 'columns', target -> 'columns', spec -> 'types')
+    order by position
+  );
+  select string_agg(case when typcategory in ('A', 'C') or typname = 'jsonb' then format('%I::text', name)
+      else quote_ident(name) end, ', ' order by position),
+    string_agg(format('%I as s%s', name, position), ', ' order by position)
+  into source_key, key_columns
+  from caravan.key_values(spec, '') join pg_type on oid = type::regtype;
+  -- A type that the client does not know is text there, and so it is in expressions.
+  source_row := (
+    select string_agg(format(case when spec -> 'known' ? name then '%1$I' else '%1$I::text as %1$I' end, name), ', ')
+    from jsonb_object_keys(spec -> 'types') as name
+  );
+  -- CASE, for what is omitted is what the client refuses, and so may do the expressions here.
+  if omitted <> '{}' then
+    condition := format('case when array[%s]::text = any (%L) then false else (%s) end',
+      (select string_agg(format('%I::text', name), ', ' order by position) from caravan.key_values(spec, '')),
+      omitted, condition);
+  end if;
+  return format($q$
+    select "caravan.ctid" as place, %s as key_hash, %s as row_hash, array[%s] as key_text, jsonb_build_array(%s) as key, %s
+    from (select "caravan.ctid", %s from caravan.%I) as source_row
+    where %s
+  $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed), key_texts,
+    source_key, key_columns, source_row, spec ->> 'rows', condition);
+end
+$$;
+
+-- Which columns can't be computed here, and why: [{"column", "why"}]. Raises what is wrong with the filter.
+-- Under the search_path of caravan.answer.
+create or replace function caravan.prepare(question jsonb, mapping jsonb)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  failures jsonb := '[]';
+  one jsonb;
+begin
+  for one in select jsonb_array_elements(question #> '{spec,columns}') loop
+    begin
+      execute format('select row_hash from (%s) as r limit 0', caravan.mapped_rows(
+        jsonb_set(question, '{spec,columns}', jsonb_build_array(one)), mapping, '{}'));
+    exception
+      when syntax_error_or_access_rule_violation then
+        failures := failures || jsonb_build_object('column', one -> 'name', 'why', sqlerrm);
+    end;
+  end loop;
+  return failures;
+end
+$$;
+
+-- The work of caravan.answer. Expressions find their names in the given search path, as they do at the client.
+-- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
+create or replace function caravan.answer_under(search_path text, question jsonb, mapping jsonb)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
+set max_parallel_workers_per_gather = 0
+set work_mem = '8MB'
+set enable_sort = off
+as $$
+declare
+  spec constant jsonb := question -> 'spec';
+  rows text;
+  omitted text[];
+  part record;
+  answer jsonb;
+begin
+  execute format('select array(select array[%s]::text from jsonb_array_elements($1) as key)', (
+    select string_agg(format('(%s)::text', value), ', ' order by position) from caravan.key_values(spec, 'key')
+  )) into omitted using coalesce(question -> 'omit', '[]');
+  rows := caravan.mapped_rows(question, mapping, omitted);
+  part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place');
+
+  perform set_config('search_path', search_path, true);
+  if question ->> 'ask' = 'prepare' then
+    return caravan.prepare(question, mapping);
+  elsif question ->> 'ask' = 'look' then
+    execute format($q$
+      select jsonb_build_object('snapshot', pg_current_snapshot(), 'rows', coalesce(
+        jsonb_agg(jsonb_build_object('key', e.key, 'hash', r.row_hash::text)), '[]'))
+      from jsonb_array_elements($1) as e (key)
+      join (%s) as r on %s
+    $q$, rows, (
+      select string_agg(format('r.s%s %s %s', position, caravan.equality(type::regtype), value), ' and ')
+      from caravan.key_values(spec, 'e.key')
+    )) into answer using question -> 'keys';
+    return answer;
+  end if;
+
+  rows := format('select * from (%s) as r where %s', rows, part.condition);
+  answer := case question ->> 'ask' when 'digest' then caravan.digest(question, rows) else caravan.list(question, rows) end;
+  return answer || jsonb_build_object('next', part.next_block, 'blocks', part.blocks);
+end
+$$;
+-- What central answers to a question. A digest and a list are of the part that begins at the block `from`, and say
+-- where the next one begins (`next`) and how many blocks there are; a look says at which snapshot it was taken.
+create or replace function caravan.answer(question jsonb, mapping jsonb)
+returns text
+language sql
+stable
+as $$
+  select caravan.answer_under(pg_catalog.current_setting('search_path'), question, mapping)
+$$;
+comment on function caravan.answer is 'Central''s half of comparing a client with central';

@@ -1,0 +1,464 @@
+package io.caravan;
+
+import static io.caravan.DigestTest.done;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.caravan.Postgres.Database;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What a comparison of a client with central finds and does, step by step. The hub does not run.
+ */
+class RunTest {
+  private static final String SHARED =
+      """
+      [{"source": "public.users", "table": "public.members", "key": {"user_id": "id"},
+        "columns": {"nickname": "name", "mail": "lower(email)", "origin": "'central'"}, "where": "site = 'blog'"}]
+      """;
+  private static final String CENTRALS =
+      SHARED.replace("\"where\"", "\"rows\": \"central\", \"where\"");
+
+  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database blog = Postgres.shared().createDatabase("blog");
+  private ByHand hub;
+
+  @BeforeEach
+  void usersAndMembers() {
+    central.install(Path.of("sql/central"));
+    blog.install(Path.of("sql/client"));
+    central.execute(
+        """
+        create table users (id bigint primary key, name text, email text, site text);
+        insert into users
+        select i, 'user ' || i, 'U' || i || '@example.org', case when i %% 10 = 0 then 'shop' else 'blog' end
+        from generate_series(1, 4000) as i;
+        select caravan.track('users', '{name, email, site}');
+        """
+            .replace("%%", "%"));
+    blog.execute(
+        """
+        create table members (
+          user_id bigint primary key, nickname text check (nickname <> 'nobody'), mail text, origin text, karma int default 1
+        )
+        """);
+  }
+
+  @AfterEach
+  void close() throws SQLException {
+    hub.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {SHARED, "central"})
+  void equalTablesTakeOneDigest(String mapping) throws SQLException {
+    fill(mapping.equals("central") ? CENTRALS : SHARED);
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 0, 0));
+    assertThat(hub.answers()).isEqualTo(2); // a survey and a digest
+    assertThat(isVerified()).isTrue();
+  }
+
+  /** Random drift, with limits so low that the buckets are told apart again and again. */
+  @ParameterizedTest
+  @ValueSource(ints = {100000, 300, 40})
+  void randomDriftIsFoundAndRepaired(int listed) throws SQLException {
+    fill(SHARED);
+    limit(listed, 50);
+    long seed = System.nanoTime();
+    Random random = new Random(seed);
+    int missing = 0;
+    int stale = 0;
+    int surplus = 0;
+    int own = 0;
+    for (int i = 0; i < 300; i++) {
+      int id = 1 + random.nextInt(8000);
+      boolean inCentral = id <= 4000 && id % 10 != 0;
+      if (!inCentral) {
+        boolean owned = random.nextBoolean();
+        if (count("select count(*) from members where user_id = " + id) == 0) {
+          blog.execute("insert into members values (%d, 'new')".formatted(id));
+          surplus += owned ? 1 : 0;
+          own += owned ? 0 : 1;
+          if (owned) {
+            blog.execute(
+                "insert into caravan.owned values ('blog', 'public.members', 'public.users', '[%d]')"
+                    .formatted(id));
+          }
+        }
+      } else if (count(
+              "select count(*) from members where nickname = 'user %1$d' and mail = 'u%1$d@example.org' and user_id = %1$d"
+                  .formatted(id))
+          == 1) {
+        if (random.nextBoolean()) {
+          missing++;
+          blog.execute("delete from members where user_id = " + id);
+        } else {
+          stale++;
+          blog.execute(
+              "update members set %s where user_id = %d"
+                  .formatted(
+                      random.nextBoolean() ? "nickname = nickname || ' '" : "mail = null", id));
+        }
+      }
+    }
+
+    assertThat(hub.reconcile())
+        .as("seed %d", seed)
+        .isEqualTo(done("3600", missing, stale, surplus, own, missing + stale + surplus));
+    assertEqual();
+    assertThat(count("select count(*) from members where nickname = 'new'")).isEqualTo(own);
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, own, 0));
+    assertThat(isVerified()).isTrue();
+  }
+
+  @Test
+  void manyRowsOfTheClientsOwnAreToldApartWhereTheyAre() throws SQLException {
+    fill(SHARED);
+    limit(300, 50);
+    blog.execute("insert into members select i, 'own' from generate_series(10001, 20000) as i");
+    blog.execute("analyze");
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 10000, 0));
+    assertThat(hub.answers()).isEqualTo(3); // a survey and two digests
+
+    blog.execute("update members set karma = 2; delete from members where user_id = 20000");
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 9999, 0));
+    assertThat(hub.answers()).isLessThan(12);
+    int before = hub.answers();
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 9999, 0));
+    assertThat(hub.answers() - before).as("what it knows of the client's own rows").isLessThan(9);
+
+    blog.execute(
+        "delete from members where user_id in (7, 8); update members set mail = '' where user_id = 9");
+    blog.execute("delete from caravan.owned where key = '[11]'");
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 2, 2, 0, 9999, 4));
+    assertEqual();
+  }
+
+  @Test
+  void everyRowOfATableThatIsWhollyCentralsIsCompared() throws SQLException {
+    fill(CENTRALS);
+    blog.execute("insert into members select i, 'own' from generate_series(10001, 10100) as i");
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 100, 0, 100));
+    assertEqual();
+    assertThat(count("select count(*) from members")).isEqualTo(3600);
+  }
+
+  @Test
+  void whatTheClientRefusesIsNoDifference() throws SQLException {
+    central.execute("update users set name = 'nobody' where id in (1, 2)");
+    fill(SHARED);
+    blog.execute("update members set mail = 'x' where user_id = 3");
+
+    assertThat(hub.reconcile())
+        .isEqualTo(
+            "done: 3598 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 2 skipped");
+    assertThat(isVerified()).isFalse();
+
+    central.execute("update users set name = 'somebody' where id in (1, 2)");
+    central.execute("update caravan.dead_letter set state = 'resolved'");
+    hub.pump();
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 0, 0));
+    assertThat(isVerified()).isTrue();
+  }
+
+  @Test
+  void aRepairThatTheClientRefusesIsToldAndNotTriedForEver() throws SQLException {
+    fill(SHARED);
+    blog.execute(
+        """
+        update members set mail = 'x' where user_id = 3;
+        alter table members add constraint stubborn check (user_id <> 3 or mail = 'x') not valid
+        """);
+
+    assertThat(hub.reconcile())
+        .isEqualTo(
+            "done: 3600 compared, 0 missing, 1 stale, 0 surplus, 0 own, 0 repaired, 1 skipped; 1 rows are refused by the client: dead letters");
+    assertThat(isVerified()).isFalse();
+  }
+
+  @Test
+  void aClientThatChangesWhatItIsGivenIsNotEqual() throws SQLException {
+    blog.execute(
+        """
+        create function shout() returns trigger language plpgsql as
+        $$ begin new.nickname := upper(new.nickname); return new; end $$;
+        create trigger shout before insert or update on members for each row when (new.user_id = 3) execute function shout()
+        """);
+    fill(SHARED);
+
+    assertThat(hub.reconcile())
+        .isEqualTo(done("3600", 0, 1, 0, 0, 0) + "; 1 rows were sent once more and still differ");
+    assertThat(isVerified()).isFalse();
+  }
+
+  @Test
+  void ifTooMuchDiffersAPersonIsAsked() throws SQLException {
+    fill(SHARED);
+    blog.execute("delete from members where user_id <= 2000");
+    String changes = "select count(*) from caravan.change";
+    String before = central.value(changes);
+
+    assertThat(hub.reconcile())
+        .startsWith("waiting: 3600 compared, 1")
+        .contains("nothing is repaired");
+    assertThat(central.value(changes)).isEqualTo(before);
+    hub.pump();
+    assertThat(count("select count(*) from members")).isEqualTo(1800);
+
+    String run = central.value("select max(id) from caravan.reconciliation");
+    central.execute("select caravan.confirm(%s)".formatted(run));
+    hub.finish();
+
+    assertThat(hub.result(run)).isEqualTo(done("3600", 1800, 0, 0, 0, 1800));
+    assertEqual();
+  }
+
+  @Test
+  void aDryRunSaysWhatWouldBeWrittenAndWritesNothing() throws SQLException {
+    fill(SHARED);
+    blog.execute(
+        """
+        delete from members where user_id = 3; update members set mail = 'secret' where user_id = 4;
+        insert into members values (5000, 'surplus');
+        insert into caravan.owned values ('blog', 'public.members', 'public.users', '[5000]');
+        """);
+
+    assertThat(hub.reconcile(", dry_run => true")).isEqualTo(done("3600", 1, 1, 1, 0, 0));
+
+    assertThat(
+            central
+                .query(
+                    "select f ->> 'sql' from caravan.reconciliations, jsonb_array_elements(found) as f order by 1")
+                .toString())
+        .isEqualTo(
+            "[[delete from public.members where user_id = '5000'],"
+                + " [insert into public.members (user_id, mail, origin, nickname) values ('3', …, …, …)],"
+                + " [update public.members set mail = …, origin = …, nickname = … where user_id = '4']]");
+    hub.pump();
+    assertThat(blog.value("select mail from members where user_id = 4")).isEqualTo("secret");
+  }
+
+  @Test
+  void oneKeyIsComparedAlone() throws SQLException {
+    fill(SHARED);
+    blog.execute("update members set mail = 'x' where user_id in (3, 4)");
+
+    assertThat(hub.reconcile(", 'public.users', '[3]'")).isEqualTo(done("0", 0, 1, 0, 0, 1));
+    assertThat(blog.query("select user_id from members where mail = 'x'").toString())
+        .isEqualTo("[[4]]");
+    assertThatThrownBy(() -> hub.reconcile(", 'public.orders'"))
+        .hasMessageContaining("no running hub maps public.orders to a client blog");
+  }
+
+  /** The look at central comes first, then a change that the client has, or the other way round. */
+  @Test
+  void aRowThatChangesBetweenTheTwoLooksIsNoDifference() throws SQLException {
+    fill(SHARED);
+    blog.execute("update members set mail = 'x' where user_id = 5");
+    hub.next();
+    central.execute("select caravan.reconcile('blog')");
+    hub.next();
+    for (int i = 0; hub.isAsked(); i++) {
+      String before = hub.centralAnswer();
+      central.execute("update users set name = name || '.' where id = 3");
+      String afterwards = hub.centralAnswer();
+      if (i % 2 == 0) {
+        hub.pump();
+      }
+      hub.judge(i % 3 == 0 ? before : afterwards, hub.clientAnswer());
+      if (i > 8) {
+        hub.pump();
+      }
+    }
+
+    assertThat(central.value("select found from caravan.reconciliations"))
+        .isEqualTo("[{\"is\": \"stale\", \"key\": [5]}]");
+  }
+
+  /** Then the page that ends the window is empty, and the client's cursor stays within it. */
+  @Test
+  void asManyRepairsAsAPageHoldsAreSeen() throws SQLException {
+    fill(SHARED);
+    limit(100000, 400);
+    blog.execute(
+        "update members set mail = 'x' where user_id in (select user_id from members order by 1 limit 350)");
+    blog.execute(
+        "delete from members where user_id in (select user_id from members order by 1 desc limit 650)");
+
+    central.execute(
+        "insert into caravan.reconciliation (client, source, target, reason, confirmed) values ('blog', 'public.users', 'public.members', 'request', true)");
+    hub.finish();
+
+    assertThat(hub.result("1")).isEqualTo(done("3600", 650, 350, 0, 0, 1000));
+  }
+
+  @Test
+  void aDigestOfManyRowsWritesNoTemporaryFiles() throws SQLException {
+    fill(SHARED);
+    central.execute(
+        """
+        alter table users disable trigger all;
+        insert into users select i, 'user ' || i, 'U' || i, 'blog' from generate_series(10001, 310000) as i;
+        analyze users
+        """);
+    blog.execute(
+        """
+        insert into members select i, 'user ' || i, 'u' || i, 'central' from generate_series(10001, 310000) as i;
+        insert into caravan.owned select 'blog', 'public.members', 'public.users', jsonb_build_array(i) from generate_series(10001, 310000) as i;
+        insert into members select -i, 'own' from generate_series(1, 50000) as i;
+        analyze
+        """);
+    hub.set("temp_file_limit", "0");
+
+    assertThat(hub.reconcile()).isEqualTo(done("303600", 0, 0, 0, 50000, 0));
+    assertThat(hub.answers()).isEqualTo(3);
+    assertThat(hub.reconcile()).isEqualTo(done("303600", 0, 0, 0, 50000, 0));
+    assertThat(hub.answers()).as("the client's own rows are known").isEqualTo(5);
+  }
+
+  @Test
+  void whatIsStoppedAsksNoMore() throws SQLException {
+    fill(SHARED);
+    hub.next();
+    String run = central.value("select caravan.reconcile('blog')");
+    hub.next();
+    hub.answerAndJudge();
+    central.execute("select caravan.stop(%s)".formatted(run));
+
+    hub.answerAndJudge();
+
+    assertThat(hub.isAsked()).isFalse();
+    assertThat(hub.result(run)).startsWith("stopped: ");
+  }
+
+  @Test
+  void anotherHubGoesOnWhereOneHasDied() throws SQLException {
+    fill(SHARED);
+    hub.next();
+    String run = central.value("select caravan.reconcile('blog')");
+    hub.next();
+    hub.answerAndJudge();
+    hub.answerAndJudge();
+    String question = hub.question();
+    try (ByHand other = new ByHand(central, blog, "blog", SHARED)) {
+      other.name("another hub");
+      other.next();
+      assertThat(other.isAsked()).as("while the first one is alive").isFalse();
+
+      central.execute("update caravan.reconciliation set alive_at = now() - interval '3 minutes'");
+      other.next();
+      assertThat(other.question()).isEqualTo(question).contains("\"digest\"");
+      hub.answerAndJudge();
+      assertThat(hub.isAsked()).as("the first one has lost it").isFalse();
+      other.answerAndJudge();
+      assertThat(other.result(run)).isEqualTo(done("3600", 0, 0, 0, 0, 0));
+    }
+  }
+
+  @Test
+  void aClientThatIsBeingFilledIsLeftAlone() throws SQLException {
+    fill(SHARED);
+    blog.execute("delete from caravan.cursor; delete from members");
+
+    assertThat(hub.reconcile()).startsWith("stopped: ").endsWith("; the client is not filled yet");
+  }
+
+  @Test
+  void anExpressionRunsWithTheRightsOfTheHubAndReadsNothingElse() throws SQLException {
+    fill(SHARED);
+    String role = "hub_" + central.name();
+    central.execute(
+        """
+        create table secrets (v text); insert into secrets values ('s');
+        create role %1$s login; grant caravan_hub to %1$s
+        """
+            .formatted(role));
+    blog.execute(
+        "grant caravan_hub to %1$s; grant select, insert, update, delete on members to %1$s"
+            .formatted(role));
+    String spying = SHARED.replace("'central'", "(select v from public.secrets)");
+    try (ByHand other = new ByHand(central, blog, "blog", spying)) {
+      other.set("role", role);
+      blog.execute(
+          "update caravan.cursor set cursor = jsonb_set(cursor, '{filled}', '{\"public.users\": \"x\"}')");
+
+      other.next();
+      String run = central.value("select caravan.reconcile('blog')");
+      other.finish();
+
+      assertThat(hub.result(run))
+          .endsWith("; column origin was not compared: permission denied for table secrets");
+      assertThatThrownBy(() -> other.central("select * from public.users"))
+          .hasMessageContaining("permission denied");
+      assertThat(other.central("select count(*) from caravan.rows_1")).isEqualTo("4000");
+      assertThatThrownBy(() -> other.central("select caravan.reconcile('blog')"))
+          .hasMessageContaining("permission denied");
+    }
+  }
+
+  @Test
+  void aTableIsReadInPartsSoThatNoStatementTakesLong() throws SQLException {
+    for (Database database : List.of(central, blog)) {
+      String partOf = "select pg_get_functiondef('caravan.part_of'::regproc)";
+      database.execute(database.value(partOf).replace("65536", "5"));
+    }
+    fill(SHARED);
+    blog.execute(
+        "update members set mail = 'x' where user_id % 500 = 1; delete from members where user_id = 77");
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 1, 8, 0, 0, 9));
+    assertThat(hub.answers()).isGreaterThan(10);
+    assertEqual();
+    assertThat(central.value("select pg_get_functiondef('caravan.part_of'::regproc)"))
+        .contains("5;");
+  }
+
+  private void fill(String mapping) throws SQLException {
+    hub = new ByHand(central, blog, "blog", mapping);
+    hub.pump();
+  }
+
+  private void limit(int listed, int looked) {
+    central.execute(
+        """
+        create or replace function caravan.run_limits(out listed int, out looked int, out looks int)
+        language sql immutable as 'select %d, %d, 60'
+        """
+            .formatted(listed, looked));
+  }
+
+  private long count(String query) {
+    return Long.parseLong(blog.value(query));
+  }
+
+  private boolean isVerified() {
+    return central.value("select equal_as_of > now() - interval '1 minute' from caravan.verified")
+            != null
+        && central
+            .value(
+                "select v.equal_as_of = r.started_at from caravan.verified v, caravan.reconciliations r limit 1")
+            .equals("t");
+  }
+
+  private void assertEqual() {
+    assertThat(
+            blog.query(
+                "select user_id, nickname, mail, origin from members m where exists (select from caravan.owned o where o.key = jsonb_build_array(m.user_id)) or 'central' = '%s' order by 1"
+                    .formatted(hub.isCentrals() ? "central" : "")))
+        .isEqualTo(
+            central.query(
+                "select id, name, lower(email), 'central' from users where site = 'blog' order by 1"));
+  }
+}
