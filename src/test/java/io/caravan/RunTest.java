@@ -368,6 +368,17 @@ class RunTest {
   }
 
   @Test
+  void aTableWhoseRowsComeFromTwoTargetsOfASourceIsNotCompared() throws SQLException {
+    String two = SHARED.replace("}]", "},") + SHARED.replace("'blog'", "'shop'").replace("[{", "{");
+    fill(two);
+
+    assertThat(hub.reconcile())
+        .startsWith("stopped: ")
+        .endsWith("; its rows can't be told from those of other targets");
+    assertThat(count("select count(*) from members")).isEqualTo(4000);
+  }
+
+  @Test
   void aClientThatIsBeingFilledIsLeftAlone() throws SQLException {
     fill(SHARED);
     blog.execute("delete from caravan.cursor; delete from members");
