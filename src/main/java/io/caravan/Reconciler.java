@@ -1,5 +1,6 @@
 package io.caravan;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.sql.Timestamp;
@@ -60,6 +61,11 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
       @Header("schedule") String schedule)
       throws ParseException {
     clients.computeIfAbsent(client, this::measured).is(mapping, schedule);
+  }
+
+  /** Whether somebody rings for clients to be compared. */
+  public boolean isAsked(JsonNode doorbell) {
+    return doorbell.path("op").asText().equals("reconcile");
   }
 
   /** The clients that nobody here works for; from now on, the caller does. */
