@@ -299,6 +299,7 @@ create or replace function caravan.track(source regclass, columns text[], payloa
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set client_min_messages = warning  -- and not what there was not to drop
 as $$
 declare
   source_key constant text[] := caravan.primary_key(source);
@@ -347,6 +348,7 @@ create or replace function caravan.untrack(source text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set client_min_messages = warning  -- and not what there was not to drop
 as $$
 declare
   tracked caravan.source;
