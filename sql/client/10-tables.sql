@@ -10,7 +10,7 @@ create table if not exists caravan.cursor (
   constraint cursor_pk primary key (client)
 );
 comment on table caravan.cursor is 'How far each client in this database has come; delete a row to have that client filled anew';
-comment on column caravan.cursor.step is 'Counts the pages applied; a page made for another step is not written';
+comment on column caravan.cursor.step is 'Grows with each page, and is never met twice; a page made for another step is not written';
 
 create table if not exists caravan.owned (
   client text not null,

@@ -361,7 +361,8 @@ begin
       end;
   end;
   outcome := 'applied';
-  step := expected_step + 1;
+  -- Drawn from the clock: where the cursor is deleted or restored, a hub may remember a step that a counter meets again.
+  step := greatest(expected_step + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
   cursor := page -> 'cursor' || case when to_sweep is null then '{}' else jsonb_build_object('sweep', jsonb_build_object(
     'source', to_sweep, 'key', page -> 'sources' -> to_sweep -> 'key', 'target', 0, 'after', null, 'confirmed', true
   )) end;

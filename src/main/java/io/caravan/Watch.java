@@ -119,7 +119,7 @@ final class Watch {
   /** Whether it has fallen asleep just now: then there may be changes that came before. */
   private boolean fallAsleep(long now) throws SQLException {
     triedAt = now;
-    String answer = BUSY;
+    String answer;
     try (ResultSet result = statement.executeQuery("select caravan.fall_asleep()")) {
       result.next();
       answer = result.getString(1);

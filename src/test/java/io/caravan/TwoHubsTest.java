@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +66,32 @@ class TwoHubsTest {
 
     caravan.awaitEqual("table users", "blog", "table members");
     assertThat(blog.value("select hub from applied order by n desc limit 1")).isEqualTo(other);
+  }
+
+  @Test
+  void aPageMadeForACursorThatWasSinceDeletedIsNotWritten() {
+    Database blog = Postgres.shared().createDatabase("blog");
+    blog.install(Path.of("sql/client"));
+    String seenByTheOther = applyOnStep(blog, begin(blog)).get(1);
+
+    blog.execute("delete from caravan.cursor");
+    applyOnStep(blog, begin(blog));
+
+    assertThat(applyOnStep(blog, seenByTheOther).get(0)).isEqualTo("stale");
+  }
+
+  private static String begin(Database blog) {
+    return blog.value("select step from caravan.standing('blog', '[]')");
+  }
+
+  private static List<String> applyOnStep(Database blog, String step) {
+    return blog.query(
+            """
+            select outcome, step from caravan.apply('blog', %s, '[]',
+              '{"cursor": {}, "sources": {}, "cleared": [], "changes": {}}', '[]')
+            """
+                .formatted(step))
+        .get(0);
   }
 
   private HubProcess start(Database blog, String name) {
