@@ -12,11 +12,22 @@ create table if not exists caravan.cursor (
 comment on table caravan.cursor is 'How far each client in this database has come; delete a row to have that client filled anew';
 comment on column caravan.cursor.step is 'Grows with each page, and is never met twice; a page made for another step is not written';
 
+-- The key comes first, for it is what differs from row to row, and bytes are compared quicker than words.
 create table if not exists caravan.owned (
-  client text not null,
-  target text not null,
-  source text not null,
+  client text collate "C" not null,
+  target text collate "C" not null,
+  source text collate "C" not null,
   key    jsonb not null,
-  constraint owned_pk primary key (client, target, source, key)
+  constraint owned_pk primary key (key, source, target, client)
 );
 comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';
+
+create table if not exists caravan.prepared (
+  client     text not null,
+  source     text not null,
+  made_for   text not null,
+  statements jsonb not null,
+  constraint prepared_pk primary key (client, source)
+);
+comment on table caravan.prepared is 'What a mapping comes to, so that it is not worked out for each page';
+comment on column caravan.prepared.made_for is 'A digest of what they depend on: mapping, source and tables';

@@ -299,9 +299,14 @@ begin
       delete from %s as t using gone where %s
     $q$, incoming, relation, gone_matches);
     own := format($q$
-      insert into caravan.owned (client, target, source, key) select $2, $3, $4, change.key from %s where new.passes
+      insert into caravan.owned (client, target, source, key)
+      select $2, $3, $4, change.key
+      from %s and not exists (
+        select from caravan.owned o where o.key = change.key and o.source = $4 and o.target = $3 and o.client = $2
+      )
       on conflict do nothing
-    $q$, incoming);
+    $q$, case when filtered then incoming || ' where new.passes'
+      else 'jsonb_to_recordset($1) as change (key jsonb, "row" jsonb) where change.row is not null' end);
   end if;
 exception
   when syntax_error_or_access_rule_violation then

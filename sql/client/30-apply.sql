@@ -4,6 +4,57 @@
 -- client's own triggers name is found as it is for anybody else who writes to its tables.
 -- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
 
+-- The statements for what a page brings of one source: [{"target", "n", "upsert", …}], with the order `n` of the targets,
+-- parents first. They are kept for the next page.
+create or replace function caravan.prepared(client text, mapping jsonb, source text, description jsonb)
+returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- A table that is made anew or rewritten, as for a column of another type, has another file.
+  for_this constant text := (
+    select md5(concat(mapping, description, string_agg(pg_relation_filenode(to_regclass(t ->> 'table'))::text, ',' order by p)))
+    from jsonb_array_elements(mapping) with ordinality as m (t, p)
+    where t ->> 'source' = prepared.source
+  );
+  made jsonb := (
+    select p.statements
+    from caravan.prepared p
+    where p.client = prepared.client and p.source = prepared.source and p.made_for = for_this
+  );
+begin
+  if made is null then
+    select coalesce(jsonb_agg(to_jsonb(s) || jsonb_build_object('source', prepared.source, 'target', target -> 'table', 'n', n)), '[]')
+    into made
+    from (select target, row_number() over (order by depth, "position") as n from caravan.targets(mapping)) as t
+    cross join lateral caravan.statements(target, description) as s
+    where target ->> 'source' = prepared.source;
+    insert into caravan.prepared as p (client, source, made_for, statements)
+    values (prepared.client, prepared.source, for_this, made)
+    on conflict on constraint prepared_pk do update set made_for = excluded.made_for, statements = excluded.statements;
+  end if;
+  return made;
+end
+$$;
+
+-- The same for all sources of a page.
+create or replace function caravan.prepared(client text, mapping jsonb, sources jsonb)
+returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name text;
+  statements jsonb := '[]';
+begin
+  for name in select jsonb_object_keys(sources) loop
+    statements := statements || caravan.prepared(client, mapping, name, sources -> name);
+  end loop;
+  return statements;
+end
+$$;
+
 -- Deletes what is gone, children before parents.
 create or replace function caravan.remove(client text, statements jsonb, cleared jsonb, changes jsonb)
 returns bigint
@@ -261,6 +312,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform caravan.check(mapping);
+  delete from caravan.prepared p where p.client = standing.client;
   select c.step, c.cursor, c.applied_at > now() - interval '5 s'
   into step, cursor, recent
   from caravan.cursor c
@@ -298,6 +350,8 @@ begin
   removed := 0;
   refused := '[]';
   perform set_config('caravan.search_path', search_path, true);
+  -- A page that a crash of this server takes back takes the cursor back with it, and comes again.
+  perform set_config('synchronous_commit', 'off', true);
   perform from caravan.cursor c where c.client = apply_page.client and c.step = expected_step for update;
   if not found then
     outcome := 'stale';
@@ -320,18 +374,16 @@ begin
     );
   end if;
 
-  select jsonb_agg(to_jsonb(s) || jsonb_build_object('source', target -> 'source', 'target', target -> 'table', 'n', n))
-  into statements
-  from (select target, row_number() over (order by depth, "position") as n from caravan.targets(mapping)) as t
-  cross join lateral caravan.statements(target, page -> 'sources' -> (target ->> 'source')) as s
-  where page -> 'sources' ? (target ->> 'source');
-
+  statements := caravan.prepared(client, mapping, page -> 'sources');
   begin
     select a.written, a.removed into written, removed
     from caravan.apply_changes(client, statements, page -> 'cleared', changes) as a;
   exception
     when data_exception or integrity_constraint_violation or raise_exception or cardinality_violation then
       begin
+        -- Perhaps nothing is wrong with the data, and the statements are for what the table was.
+        delete from caravan.prepared p where p.client = apply_page.client;
+        statements := caravan.prepared(client, mapping, page -> 'sources');
         select a.written, a.removed, a.refused into written, removed, refused
         from caravan.apply_carefully(client, statements, page -> 'cleared', changes) as a;
         to_sweep := (
@@ -383,9 +435,11 @@ create or replace function caravan.apply(
   client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
   out outcome text, out step bigint, out cursor text, out written bigint, out removed bigint, out refused text
 )
-language sql
+language plpgsql
 as $$
-  select *
-  from caravan.apply_page(client, expected_step, mapping, page, settled, skipped, pg_catalog.current_setting('search_path'))
+begin
+  select p.* into outcome, step, cursor, written, removed, refused
+  from caravan.apply_page(client, expected_step, mapping, page, settled, skipped, pg_catalog.current_setting('search_path')) as p;
+end
 $$;
 comment on function caravan.apply is 'Applies a page of changes and moves the cursor, in one transaction';

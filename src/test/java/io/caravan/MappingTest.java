@@ -12,6 +12,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** How the rows of sources become rows of a client's tables. */
@@ -97,6 +98,38 @@ class MappingTest {
 
       caravan.awaitEqual(
           "select email from users order by 1", "blog", "select mail from mails order by 1");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+      "double precision, numeric, 0.12345678901234567890",
+      "integer, bigint, 9876543210",
+      "short, text, longer than short"
+    })
+    void mayGetAnotherTypeWhileChangesCome(String type, String next, String value) {
+      caravan.set("caravan.reconcile.percent", "0"); // that would mend it
+      central.execute("update users set name = '7'");
+      startWith(
+          """
+          create domain short as text check (length(value) < 5);
+          create table members (id bigint primary key, name %s);
+          """
+              .formatted(type),
+          """
+          [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
+          """);
+      caravan.awaitEqual(
+          "select id, '7' from users order by id",
+          "blog",
+          "select id, name::text from members order by id");
+
+      blog().execute("alter table members alter name type " + next);
+      central.execute("update users set name = '%s' where id = 1".formatted(value));
+
+      caravan.awaitEqual(
+          "select 1, '%s'".formatted(value),
+          "blog",
+          "select id, name::text from members where id = 1");
     }
 
     @Test
