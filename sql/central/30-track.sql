@@ -339,6 +339,7 @@ begin
   ), 'pg_temp'), true);
   perform caravan.make_functions(tracked);
   perform caravan.make_triggers(tracked);
+  perform caravan.make_find_all();
 end
 $$;
 comment on function caravan.track is 'Propagates these columns of a table to the clients that map them';
@@ -362,6 +363,7 @@ begin
         hint = 'Tracked are: ' || coalesce((select string_agg(name, ', ') from caravan.source), 'none');
   end if;
   perform caravan.drop_functions(tracked);  -- cascades to the triggers
+  perform caravan.make_find_all();
   delete from caravan.change c where c.source = tracked.id;
 end
 $$;

@@ -9,24 +9,28 @@
 --   sweep     after another history: source, its key, target, after (a key); see sql/client/35-sweep.sql
 --   window    within a backlog: upto (the snapshot that ends it), after and last (ids of changes)
 -- A page is JSON:
---   cursor    the cursor that the client has when it has applied the page
+--   cursor    the cursor that the client has when it has applied the page; without `filled`, that stays as it is. So pages
+--             of a window are the same for all clients that stand at the same snapshot and map the same sources
 --   sources   source -> its key and the types of its columns
 --   cleared   the sources that were truncated; their rows go before any change of this page
 --   changes   source -> [{"key": [42], "row": {"name": "Ada", …}}]; without a row, the key is gone
 
 -- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
+-- The functions that run for each read are in PL/pgSQL: before PostgreSQL 18, those in SQL are planned at each call.
 create or replace function caravan.epoch()
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select concat_ws('/',
+begin
+  return concat_ws('/',
     (select system_identifier from pg_control_system()),
     left(pg_walfile_name(pg_current_wal_lsn()), 8),
     (select id from caravan.life),
     (select oid from pg_database where datname = current_database()),
-    'caravan.change'::regclass::oid)
+    'caravan.change'::regclass::oid);
+end
 $$;
 
 -- The names of the sources, as a JSON array.
@@ -44,25 +48,28 @@ comment on function caravan.sources is 'The names of the sources';
 -- What a page says of its sources.
 create or replace function caravan.describe(names text[])
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', (
-    select jsonb_object_agg(c, type) from unnest(columns, types) as u (c, type)
-  ))), '{}')
-  from caravan.source
-  where name = any (names)
+begin
+  return (
+    select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}')
+    from caravan.source
+    where name = any (names)
+  );
+end
 $$;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
 create or replace function caravan.page(cursor jsonb, cleared text[], names text[], items text[])
 returns text
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format('{"cursor": %s, "sources": %s, "cleared": %s, "changes": {%s}}',
+begin
+  return format('{"cursor": %s, "sources": %s, "cleared": %s, "changes": {%s}}',
     cursor, caravan.describe(names || cleared), to_json(cleared), (
       select string_agg(format('%s: [%s]', to_json(name), list), ', ')
       from (
@@ -70,7 +77,8 @@ as $$
         from unnest(names, items) with ordinality as u (name, item, position)
         group by name
       ) as by_source
-    ))
+    ));
+end
 $$;
 
 -- For the progress of a fill. Counts only where PostgreSQL has no estimate yet.
@@ -141,23 +149,88 @@ $$;
 -- The part of a cursor that says what the client reflects.
 create or replace function caravan.standpoint(snapshot pg_snapshot)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_build_object('snapshot', snapshot, 'milestone', (
+begin
+  return jsonb_build_object('snapshot', snapshot, 'milestone', (
     select max(at) from caravan.milestone where pg_visible_in_snapshot(xid, snapshot)
-  ))
+  ));
+end
+$$;
+
+-- The rows of changes as they are now, each key once, at its newest id; `row` is null where the key is gone or the source
+-- truncated. Made anew whenever a source is, so that PostgreSQL can keep its plan.
+create or replace function caravan.make_find_all()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  names constant text := (
+    select coalesce(string_agg(format('when %s then %L', id, name), ' '), 'when null then null') from caravan.source
+  );
+  -- A source's rows are found only for its own keys: CASE promises that. And one by one as somebody asks for them: the rows
+  -- are not in the query that sorts, which would read all of them first.
+  rows constant text := (
+    select coalesce(string_agg(format('when %1$s then (select r from caravan.find_%1$s(newest.key) as r)', id), ' '),
+      'when null then null')
+    from caravan.source
+  );
+begin
+  execute format($f$
+    create or replace function caravan.find_all(changes caravan.change[])
+    returns table (id bigint, source text, key jsonb, "row" text)
+    language sql
+    stable
+    as $body$
+      with newest as materialized (
+        select max(c.id) as id, c.source, c.key from unnest(changes) as c group by c.source, c.key order by 1
+      )
+      select newest.id, case newest.source %s end, newest.key,
+        case newest.source %s else caravan.find_untracked(newest.source) end
+      from newest
+    $body$
+  $f$, names, rows);
+  revoke all on function caravan.find_all from public;
+end
+$$;
+
+-- Whoever reads changes may see a source that was untracked a moment ago. Its rows are not gone.
+create or replace function caravan.find_untracked(source integer)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception 'source % is no longer tracked', source using errcode = 'object_not_in_prerequisite_state';
+end
+$$;
+select caravan.make_find_all();
+
+-- Whether all that is visible in one snapshot is visible in another.
+create or replace function caravan.shows_all_of(snapshot pg_snapshot, other pg_snapshot)
+returns boolean
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return pg_snapshot_xmax(snapshot) >= pg_snapshot_xmax(other)
+    and not exists (select from pg_snapshot_xip(snapshot) as x where pg_visible_in_snapshot(x, other));
+end
 $$;
 
 -- The next page of what is new since the cursor's snapshot. New is what is visible now and was not visible in it:
 --   xid >= pg_snapshot_xmax(snapshot) or xid = any (pg_snapshot_xip(snapshot))
 -- which leaves no gap when transactions commit in another order than they began, and waits for none.
--- The first page finds the window: now is the snapshot that ends it. Each page takes what follows the last one by id;
--- a key stands at its newest id in the page.
+-- The first page finds the window: now is the snapshot that ends it, or `until` where that shows what the cursor shows.
+-- Each page takes what follows the last one by id; a key stands at its newest id in the page.
 -- Relies on: all queries of a stable function see what the query that calls it sees.
 create or replace function caravan.window_page(
-  inout cursor jsonb, wanted int[], max_rows int, max_bytes int,
+  inout cursor jsonb, wanted int[], max_rows int, max_bytes int, until pg_snapshot,
   out page text, out more boolean, out progress text
 )
 language plpgsql
@@ -168,12 +241,12 @@ declare
   since constant pg_snapshot := cursor ->> 'snapshot';
   since_xmax constant xid8 := pg_snapshot_xmax(since);
   since_xip constant xid8[] := array(select pg_snapshot_xip(since));
-  upto constant pg_snapshot := coalesce(cursor #>> '{window,upto}', pg_current_snapshot()::text);
+  upto pg_snapshot := cursor #>> '{window,upto}';
   after bigint := cursor #>> '{window,after}';
   last bigint := cursor #>> '{window,last}';
-  next caravan.change[];
+  next caravan.change[] := '{}';
   position bigint;
-  unfinished boolean;
+  unfinished boolean := false;
   cut boolean := false;
   bytes bigint := 0;
   cleared text[] := '{}';
@@ -182,10 +255,12 @@ declare
   changes int := 0;
   named constant int := 3;
   quiet constant interval := '1 hour';
+  most_of_others constant int := 10000;
   change record;
 begin
-  -- OFFSET keeps PostgreSQL from looking for the least id in the order of the ids: it would walk the whole log.
-  if last is null then
+  if upto is null then
+    upto := case when caravan.shows_all_of(until, since) then until else pg_current_snapshot() end;
+    -- OFFSET keeps PostgreSQL from looking for the least id in the order of the ids: it would walk the whole log.
     select min(id) - 1, max(id) into after, last
     from (
       select id from caravan.change where xid >= since_xmax
@@ -194,40 +269,31 @@ begin
       offset 0
     ) as new;
   end if;
-  next := array(
-    select c
-    from caravan.change c
-    where id > after and id <= last
-      and (xid >= since_xmax or xid = any (since_xip)) and pg_visible_in_snapshot(xid, upto)
-      and source = any (wanted)
-    order by id
-    limit max_rows
-  );
-  unfinished := cardinality(next) = max_rows;
+  if last is not null then
+    next := array(
+      select c
+      from caravan.change c
+      where id > after and id <= last
+        and (xid >= since_xmax or xid = any (since_xip)) and pg_visible_in_snapshot(xid, upto)
+        and source = any (wanted)
+      order by id
+      limit max_rows
+    );
+    unfinished := cardinality(next) = max_rows;
+  end if;
 
-  -- A source's rows are found only for its own keys: CASE promises that. And one by one as the loop asks for them: the
-  -- rows are not in a query that sorts, which would read all of them first.
   if cardinality(next) > 0 then
-    for change in execute format($q$
-      with newest as materialized (
-        select max(id) as id, source, key from unnest($1) group by source, key order by 1
-      )
-      select id, key, (select name from caravan.source s where s.id = source), case source %s end as "row"
-      from newest
-    $q$, (
-      select string_agg(format('when %1$s then (select r from caravan.find_%1$s(newest.key) as r)', w), ' ')
-      from unnest(wanted) as w
-    )) using next loop
+    for change in select * from caravan.find_all(next) loop
       cut := bytes >= max_bytes;
       exit when cut;
       position := change.id;
       changes := changes + 1;
       progress := case when changes <= named
-        then concat_ws(', ', progress, change.name || ' ' || coalesce(change.key::text, 'truncated')) else progress end;
+        then concat_ws(', ', progress, change.source || ' ' || coalesce(change.key::text, 'truncated')) else progress end;
       if change.key is null then
-        cleared := cleared || change.name;
+        cleared := cleared || change.source;
       else
-        names := names || change.name;
+        names := names || change.source;
         items := items || case when change.row is null then format('{"key": %s}', change.key)
           else format('{"key": %s, "row": %s}', change.key, change.row) end;
         bytes := bytes + octet_length(items[cardinality(items)]);
@@ -236,8 +302,10 @@ begin
   end if;
 
   progress := progress || case when changes > named then format(' and %s more', changes - named) else '' end;
-  -- A client for which nothing ever changes shall not fall behind the horizon of caravan.clean.
-  if coalesce(cursor ->> 'milestone', '-infinity')::timestamptz < (select max(at) from caravan.milestone) - quiet then
+  -- The last page of a window moves the cursor, even if it brings nothing. And a client for which nothing ever changes
+  -- shall not fall behind the horizon of caravan.clean, nor read past the same changes of other sources again and again.
+  if cursor ? 'window' or last - after > most_of_others
+    or coalesce(cursor ->> 'milestone', '-infinity')::timestamptz < (select max(at) from caravan.milestone) - quiet then
     progress := coalesce(progress, 'nothing new');
   end if;
   -- A window that took several pages took some time. For what has come since a single page, the bell has rung.
@@ -245,7 +313,9 @@ begin
   cursor := case when unfinished or cut
     then cursor || jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
     else cursor - 'window' || caravan.standpoint(upto) end;
-  page := caravan.page(cursor, cleared, names, items);
+  if progress is not null then
+    page := caravan.page(cursor - 'filled', cleared, names, items);
+  end if;
 end
 $$;
 
@@ -311,20 +381,24 @@ $$;
 -- not lived (it knows a transaction or a milestone that never was), nor to a past whose deletions are forgotten.
 create or replace function caravan.is_known(cursor jsonb)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select cursor ->> 'epoch' = caravan.epoch()
-    and pg_snapshot_xmax((cursor ->> 'snapshot')::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
-    and (cursor ->> 'milestone' is null
-      or exists (select from caravan.milestone where at = (cursor ->> 'milestone')::timestamptz))
-    and pg_snapshot_xmin((cursor ->> 'snapshot')::pg_snapshot) > (select horizon from caravan.cleaning)
+declare
+  since constant pg_snapshot := cursor ->> 'snapshot';
+  seen constant timestamptz := cursor ->> 'milestone';
+begin
+  return cursor ->> 'epoch' = caravan.epoch()
+    and pg_snapshot_xmax(since) <= pg_snapshot_xmax(pg_current_snapshot())
+    and (seen is null or exists (select from caravan.milestone m where m.at = seen))
+    and pg_snapshot_xmin(since) > (select horizon from caravan.cleaning);
+end
 $$;
 
 -- The work of caravan.read: one statement, and so one snapshot.
 create or replace function caravan.next_page(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb, until pg_snapshot,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -332,40 +406,37 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  names constant text[] := array(select s ->> 'source' from jsonb_array_elements(sources) as s);
   wanted int[] := '{}';
   wish record;
-  tracked caravan.source;
   mark text;
   to_fill caravan.source;
   mark_to_fill text;
 begin
-  for wish in select source, fingerprint from jsonb_to_recordset(sources) as s (source text, fingerprint text) loop
-    select s.* into tracked from caravan.source s where s.name = wish.source;
-    if not found then
-      raise exception 'central does not track the source %', wish.source
-        using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
-    end if;
-    wanted := wanted || tracked.id;
-  end loop;
+  if cursor is null or not caravan.is_known(cursor) then
+    cursor := jsonb_build_object('epoch', caravan.epoch(), 'filled', '{}'::jsonb)
+      || caravan.standpoint(pg_current_snapshot())
+      || case when cursor is null then '{}' else jsonb_build_object('sweep', caravan.sweep_of(sources #>> '{0,source}')) end;
+  end if;
   refusing := (
     select ',' || string_agg(distinct client, ',') || ','
     from caravan.dead_letter
     where state in ('retrying', 'open')
   );
-  if cursor is null or not caravan.is_known(cursor) then
-    cursor := jsonb_build_object('epoch', caravan.epoch(), 'filled', '{}'::jsonb)
-      || caravan.standpoint(pg_current_snapshot())
-      || case when cursor is null then '{}' else jsonb_build_object('sweep', caravan.sweep_of(names[1])) end;
-  end if;
 
-  for wish in select source, fingerprint from jsonb_to_recordset(sources) as s (source text, fingerprint text) loop
-    select s.* into tracked from caravan.source s where s.name = wish.source;
-    mark := concat_ws('/', tracked.id, wish.fingerprint);
-    if cursor -> 'filled' ->> wish.source is distinct from mark then
-      to_fill := tracked;
+  for wish in
+    select w.source, w.fingerprint, s as tracked
+    from jsonb_to_recordset(sources) as w (source text, fingerprint text)
+    left join caravan.source s on s.name = w.source
+  loop
+    if (wish.tracked).id is null then
+      raise exception 'central does not track the source %', wish.source
+        using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
+    end if;
+    wanted := wanted || (wish.tracked).id;
+    mark := concat_ws('/', (wish.tracked).id, wish.fingerprint);
+    if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
+      to_fill := wish.tracked;
       mark_to_fill := mark;
-      exit;
     end if;
   end loop;
 
@@ -380,27 +451,29 @@ begin
   elsif cursor ? 'sweep' then
     if held is not null then
       select s.cursor, s.page, s.progress into cursor, page, progress
-      from caravan.sweep_page(cursor, names, held) s;
+      from caravan.sweep_page(cursor, array(select s ->> 'source' from jsonb_array_elements(sources) as s), held) s;
     end if;
   else
     select w.cursor, w.page, w.more, w.progress into cursor, page, more, progress
-    from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes) w;
+    from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes, until) w;
   end if;
 end
 $$;
 
 -- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
 -- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
--- that a mapping that was edited is filled again. While the cursor says `sweep`, `held` are the client's next keys.
+-- that a mapping that was edited is filled again. While the cursor says `sweep`, `held` are the client's next keys. Reads
+-- what was visible in the snapshot `until` (null: what is visible now), so that another client can read on from there.
 --   cursor    the cursor after this page
 --   more      whether to ask again at once
 --   progress  what the page brings, in words; null: there is nothing to apply
 --   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
 -- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
--- Without sequential scans, for PostgreSQL takes a third of a log that it has not analyzed yet for new, and without JIT,
--- which takes longer than the query whose cost it is afraid of.
+-- Without sequential scans, for PostgreSQL takes a third of a log that it has not analyzed yet for new; without JIT, which
+-- takes longer than the query whose cost it is afraid of; and with plans that are kept, for it plans anew what it takes to
+-- be cheaper for the few changes at hand.
 create or replace function caravan.read(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null, until pg_snapshot default null,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -409,6 +482,7 @@ set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 set timezone = 'UTC'
 set datestyle = 'ISO'
 set intervalstyle = 'postgres'
@@ -421,7 +495,7 @@ begin
     insert into caravan.life default values on conflict do nothing;
   end if;
   select p.* into cursor, page, more, progress, refusing
-  from caravan.next_page(cursor, sources, max_rows, max_bytes, held) as p;
+  from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
 end
 $$;
 comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';

@@ -344,6 +344,7 @@ as $$
 declare
   statements jsonb;
   changes jsonb := page -> 'changes';
+  filled jsonb;
   to_sweep text;
 begin
   written := 0;
@@ -352,7 +353,10 @@ begin
   perform set_config('caravan.search_path', search_path, true);
   -- A page that a crash of this server takes back takes the cursor back with it, and comes again.
   perform set_config('synchronous_commit', 'off', true);
-  perform from caravan.cursor c where c.client = apply_page.client and c.step = expected_step for update;
+  select c.cursor -> 'filled' into filled
+  from caravan.cursor c
+  where c.client = apply_page.client and c.step = expected_step
+  for update;
   if not found then
     outcome := 'stale';
     return;
@@ -415,7 +419,7 @@ begin
   outcome := 'applied';
   -- Drawn from the clock: where the cursor is deleted or restored, a hub may remember a step that a counter meets again.
   step := greatest(expected_step + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-  cursor := page -> 'cursor' || case when to_sweep is null then '{}' else jsonb_build_object('sweep', jsonb_build_object(
+  cursor := jsonb_build_object('filled', filled) || (page -> 'cursor') || case when to_sweep is null then '{}' else jsonb_build_object('sweep', jsonb_build_object(
     'source', to_sweep, 'key', page -> 'sources' -> to_sweep -> 'key', 'target', 0, 'after', null, 'confirmed', true
   )) end;
   update caravan.cursor c

@@ -110,7 +110,8 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
       @ExchangeException Exception error,
       @ExchangeProperty(Exchange.FAILURE_ENDPOINT) String endpoint) {
     if (!stopping) {
-      client(client).failed(Cause.of(error), endpoint.startsWith(CENTRAL));
+      boolean atCentral = error instanceof CentralFailure || endpoint.startsWith(CENTRAL);
+      client(client).failed(Cause.of(error), atCentral);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -18,6 +19,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -678,6 +680,24 @@ class TrackTest {
       central.execute("drop table users");
     }
 
+    @Test
+    void thatIsUntrackedWhileItIsReadIsNotTakenForEmpty() throws SQLException {
+      central.execute(
+          "create table users (id int primary key); select caravan.track('users', '{}')");
+      Reader reader = new Reader("public.users");
+      reader.changes();
+      central.execute("insert into users values (1)");
+
+      try (Connection hub = central.dataSource().getConnection();
+          Statement statement = hub.createStatement()) {
+        statement.execute("begin isolation level repeatable read; select 1");
+        central.execute("select caravan.untrack('public.users')");
+
+        assertThatThrownBy(() -> statement.execute(reader.next()))
+            .hasMessageContaining("is no longer tracked");
+      }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"key", "row"})
     void mayRenameItsColumnsAndIsReadByTheOldNamesUntilItIsTrackedAgain(String payload) {
@@ -914,14 +934,9 @@ class TrackTest {
       List<JsonNode> changes = new ArrayList<>();
       boolean more = true;
       while (more) {
-        List<String> next =
-            central
-                .query(
-                    "select cursor, page, more from caravan.read(%s, %s, %s, 1000000)"
-                        .formatted(cursor, quoted(sources()), maxRows))
-                .get(0);
+        List<String> next = central.query(next()).get(0);
         cursor = quoted(next.get(0));
-        JsonNode page = json(next.get(1));
+        JsonNode page = json(Objects.requireNonNullElse(next.get(1), "{}"));
         page.path("changes").path(source).forEach(changes::add);
         if (page.path("sources").has(source)) {
           types = page.path("sources").path(source).path("columns");
@@ -929,6 +944,12 @@ class TrackTest {
         more = next.get(2).equals("t");
       }
       return changes;
+    }
+
+    /** What reads the next page. */
+    String next() {
+      return "select cursor, page, more from caravan.read(%s, %s, %s, 1000000)"
+          .formatted(cursor, quoted(sources()), maxRows);
     }
 
     /** The types of the columns, as the last page told them. */

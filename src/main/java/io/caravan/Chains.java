@@ -1,0 +1,206 @@
+package io.caravan;
+
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+
+/**
+ * The last pages of central's changes, each from where the one before ends: a chain for each set of
+ * sources. The clients that map these sources stand on the chain and take its pages. A page that is
+ * not there yet is read once, for whoever comes first, and while a page is applied, the next one of
+ * its window is read ahead. A client that stands elsewhere reads on its own, up to the end of the
+ * chain, and then stands there.
+ *
+ * <p>Everything here may be forgotten at any time: then clients read for themselves what they could
+ * have shared. Pages may be older than what they are applied to; a page that is applied twice
+ * changes nothing, and what it lacks follows.
+ */
+final class Chains {
+  // A client that is further behind than this reads for itself.
+  private static final int MOST_CHARACTERS = 8_000_000;
+
+  private final Query central;
+  private final Executor ahead;
+  // By chain and position, the oldest first.
+  private final Map<String, CompletableFuture<Page>> pages = new LinkedHashMap<>();
+  private final Map<String, End> ends = new HashMap<>();
+  private int characters;
+
+  /**
+   * Without pages.
+   *
+   * @param central is asked for pages
+   * @param ahead runs what is read ahead
+   */
+  Chains(Query central, Executor ahead) {
+    this.central = central;
+    this.ahead = ahead;
+  }
+
+  /**
+   * The next page for a client; without the cursor where the client's stays until it has applied
+   * it.
+   *
+   * @param stand where the client stands
+   * @param wokenAt when it was woken, in nanoseconds: what says that there is no more must have
+   *     been read since then
+   */
+  Page next(Stand stand, long wokenAt) throws CentralFailure {
+    while (true) {
+      boolean isFirst = false;
+      CompletableFuture<Page> next;
+      synchronized (this) {
+        End end =
+            ends.computeIfAbsent(
+                stand.chain(), key -> new End(stand.standpoint(), System.nanoTime()));
+        next = pages.get(stand.key());
+        if (next == null && end.isAt(stand.standpoint())) {
+          next = new CompletableFuture<>();
+          pages.put(stand.key(), next);
+          isFirst = true;
+        }
+      }
+      if (next == null) {
+        return readApart(stand);
+      }
+      if (isFirst) {
+        read(stand, next);
+      }
+      Page page = join(next);
+      if (!stand.isFollowedBy(page)) {
+        return isFirst ? page : readApart(stand);
+      }
+      boolean isOld = page.began() - wokenAt < 0;
+      if (!page.isEmpty() || !isOld) {
+        return isOld ? page.withoutCursor().withMore() : page.withoutCursor();
+      }
+    }
+  }
+
+  /** Reads a page for all that stand where it begins. */
+  private void read(Stand stand, CompletableFuture<Page> next) {
+    try {
+      Page page = ask(stand, null);
+      synchronized (this) {
+        if (!page.isEmpty() && stand.isFollowedBy(page)) {
+          append(stand, page);
+        } else {
+          pages.remove(stand.key());
+        }
+      }
+      next.complete(page);
+    } catch (CentralFailure | RuntimeException | Error e) {
+      synchronized (this) {
+        pages.remove(stand.key());
+      }
+      next.completeExceptionally(e);
+    }
+  }
+
+  private void append(Stand stand, Page page) {
+    characters += page.size();
+    forget();
+    if (!ends.get(stand.chain()).isAt(stand.standpoint())) {
+      return;
+    }
+    ends.put(stand.chain(), new End(page.after().orElseThrow(), page.began()));
+    if (page.hasMore()) {
+      Stand further = stand.after(page);
+      CompletableFuture<Page> next = new CompletableFuture<>();
+      ahead.execute(() -> read(further, next));
+      pages.put(further.key(), next);
+    }
+  }
+
+  private void forget() {
+    Iterator<CompletableFuture<Page>> oldest = pages.values().iterator();
+    while (characters > MOST_CHARACTERS && oldest.hasNext()) {
+      CompletableFuture<Page> page = oldest.next();
+      if (page.isDone()) {
+        characters -= page.join().size();
+        oldest.remove();
+      }
+    }
+  }
+
+  /** Reads for one client that stands elsewhere. */
+  private Page readApart(Stand stand) throws CentralFailure {
+    End end;
+    synchronized (this) {
+      end = ends.get(stand.chain());
+    }
+    Page page = ask(stand, end.standpoint().snapshot());
+    if (!stand.isFollowedBy(page)) {
+      return page;
+    }
+    Standpoint after = page.after().orElseThrow();
+    boolean isOnChain;
+    synchronized (this) {
+      end = ends.get(stand.chain());
+      isOnChain = end.isAt(after) || pages.containsKey(stand.after(page).key());
+      if (!isOnChain && !after.isWithinWindow() && page.began() - end.began() > 0) {
+        ends.put(stand.chain(), new End(page.isEmpty() ? stand.standpoint() : after, page.began()));
+      }
+    }
+    return (page.isEmpty() && !isOnChain ? page.withoutCursor() : page).withMore();
+  }
+
+  private Page ask(Stand stand, String until) throws CentralFailure {
+    long began = System.nanoTime();
+    Map<String, Object> row = central.read(stand, until);
+    return new Page(row, began, Standpoint.of((String) row.get("cursor"), stand.sources()));
+  }
+
+  private static Page join(CompletableFuture<Page> next) throws CentralFailure {
+    try {
+      return next.join();
+    } catch (CompletionException e) {
+      throw new CentralFailure(e.getCause());
+    }
+  }
+
+  /**
+   * Asks central for the page that follows a client's cursor, up to a snapshot; null: up to now.
+   */
+  interface Query {
+    Map<String, Object> read(Stand stand, String until) throws CentralFailure;
+  }
+
+  /**
+   * Where a client stands.
+   *
+   * @param cursor of the client
+   * @param sources that it maps
+   * @param standpoint what the cursor comes to
+   * @param pageRows how many changes a page has at most
+   * @param pageBytes after how many bytes it takes no further row
+   */
+  record Stand(String cursor, String sources, Standpoint standpoint, int pageRows, int pageBytes) {
+    String chain() {
+      return standpoint.sources() + pageRows + "/" + pageBytes;
+    }
+
+    String key() {
+      return chain() + standpoint.position();
+    }
+
+    boolean isFollowedBy(Page page) {
+      return page.after().filter(p -> p.sources().equals(standpoint.sources())).isPresent();
+    }
+
+    Stand after(Page page) {
+      return new Stand(page.cursor(), sources, page.after().orElseThrow(), pageRows, pageBytes);
+    }
+  }
+
+  /** The end of a chain, and when it was read. */
+  private record End(Standpoint standpoint, long began) {
+    boolean isAt(Standpoint other) {
+      return standpoint.position().equals(other.position());
+    }
+  }
+}

@@ -1,0 +1,49 @@
+package io.caravan;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What central has answered to a read.
+ *
+ * @param row the columns of {@code caravan.read}
+ * @param began when the read began, in nanoseconds: it has seen all that was committed before
+ * @param after where a client stands that has applied it; empty where others can't follow
+ */
+record Page(Map<String, Object> row, long began, Optional<Standpoint> after) {
+
+  /** Whether there is nothing to apply. */
+  boolean isEmpty() {
+    return row.get("progress") == null;
+  }
+
+  /** Whether to read on at once. */
+  boolean hasMore() {
+    return "true".equals(row.get("more"));
+  }
+
+  /** The cursor after it. */
+  String cursor() {
+    return (String) row.get("cursor");
+  }
+
+  /** About how many characters it has. */
+  int size() {
+    return isEmpty() ? 0 : ((String) row.get("page")).length();
+  }
+
+  /** The same without its cursor, which is that of the client for which it was read. */
+  Page withoutCursor() {
+    Map<String, Object> others = new HashMap<>(row);
+    others.remove("cursor");
+    return new Page(others, began, after);
+  }
+
+  /** The same, after which to read on at once. */
+  Page withMore() {
+    Map<String, Object> others = new HashMap<>(row);
+    others.put("more", "true");
+    return new Page(others, began, after);
+  }
+}

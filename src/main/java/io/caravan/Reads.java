@@ -1,0 +1,115 @@
+package io.caravan;
+
+import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
+import org.apache.camel.Header;
+import org.apache.camel.Produce;
+
+/**
+ * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
+ * {@link Chains}.
+ */
+public final class Reads {
+  // As many threads as there are chains in the midst of a backlog.
+  private final Executor ahead =
+      Executors.newCachedThreadPool(
+          work -> {
+            Thread thread = new Thread(work, "caravan-read-ahead");
+            thread.setDaemon(true);
+            return thread;
+          });
+  private final Chains chains =
+      new Chains(
+          (stand, until) ->
+              read(
+                  stand.cursor(),
+                  stand.sources(),
+                  null,
+                  stand.pageRows(),
+                  stand.pageBytes(),
+                  until),
+          ahead);
+  private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
+
+  // A pump that finds no route is one that Camel is just stopping.
+  @Produce("direct:read?timeout=1000")
+  private Query central;
+
+  /** The time for {@link #next}, in nanoseconds. */
+  public long now() {
+    return System.nanoTime();
+  }
+
+  /**
+   * The next page for a client, as the columns of {@code caravan.read}; without the cursor where it
+   * is only known when the page was applied, or stays.
+   *
+   * @param cursor of the client; null where it has none yet
+   * @param sources that its mapping names, as {@code caravan.standing} returns them
+   * @param held the client's next keys, while it is being swept
+   * @param pageRows how many changes the page has at most
+   * @param pageBytes after how many bytes it takes no further row
+   * @param wokenAt when the pump was woken: what nobody has read since then may have changed
+   * @throws CentralFailure if central can't be read
+   */
+  public Map<String, Object> next(
+      @Header("client") String client,
+      @Header("cursor") String cursor,
+      @Header("sources") String sources,
+      @Header("held") String held,
+      @Header("pageRows") int pageRows,
+      @Header("pageBytes") int pageBytes,
+      @Header("wokenAt") long wokenAt)
+      throws CentralFailure {
+    Optional<Standpoint> standpoint = Standpoint.of(cursor, sources);
+    if (standpoint.isEmpty()) {
+      return read(cursor, sources, held, pageRows, pageBytes, null);
+    }
+    Page page =
+        chains.next(
+            new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
+    Map<String, Object> row = new HashMap<>(page.row());
+    for (String name : new String[] {client, "*"}) {
+      if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
+        row.merge("refusing", "," + name + ",", (known, more) -> known.toString() + more);
+      }
+    }
+    return row;
+  }
+
+  /**
+   * A change became a dead letter just now. Pages that were read before do not know of it.
+   *
+   * @param client the client that refused it; {@code *} for all
+   */
+  public void refused(String client) {
+    refusedAt.put(client, System.nanoTime());
+  }
+
+  private Map<String, Object> read(
+      String cursor, String sources, String held, int pageRows, int pageBytes, String until)
+      throws CentralFailure {
+    try {
+      return central.read(cursor, sources, held, pageRows, pageBytes, until);
+    } catch (SQLException | RuntimeException e) {
+      throw new CentralFailure(e);
+    }
+  }
+
+  /** The route that asks central. */
+  interface Query {
+    Map<String, Object> read(
+        @Header("cursor") String cursor,
+        @Header("sources") String sources,
+        @Header("held") String held,
+        @Header("pageRows") int pageRows,
+        @Header("pageBytes") int pageBytes,
+        @Header("until") String until)
+        throws SQLException;
+  }
+}
