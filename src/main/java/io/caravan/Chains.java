@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
@@ -54,11 +55,9 @@ final class Chains {
       boolean isFirst = false;
       CompletableFuture<Page> next;
       synchronized (this) {
-        End end =
-            ends.computeIfAbsent(
-                stand.chain(), key -> new End(stand.standpoint(), System.nanoTime()));
+        End end = ends.computeIfAbsent(stand.chain(), key -> new End(stand, System.nanoTime()));
         next = pages.get(stand.key());
-        if (next == null && end.isAt(stand.standpoint())) {
+        if (next == null && end.isAt(stand)) {
           next = new CompletableFuture<>();
           pages.put(stand.key(), next);
           isFirst = true;
@@ -73,6 +72,9 @@ final class Chains {
       Page page = join(next);
       if (!stand.isFollowedBy(page)) {
         return isFirst ? page : readApart(stand);
+      }
+      if (page.hasMore()) {
+        readAhead(page.after().orElseThrow());
       }
       boolean isOld = page.began() - wokenAt < 0;
       if (!page.isEmpty() || !isOld) {
@@ -104,15 +106,16 @@ final class Chains {
   private void append(Stand stand, Page page) {
     characters += page.size();
     forget();
-    if (!ends.get(stand.chain()).isAt(stand.standpoint())) {
-      return;
+    if (ends.get(stand.chain()).isAt(stand)) {
+      ends.put(stand.chain(), new End(page.after().orElseThrow(), page.began()));
     }
-    ends.put(stand.chain(), new End(page.after().orElseThrow(), page.began()));
-    if (page.hasMore()) {
-      Stand further = stand.after(page);
+  }
+
+  private synchronized void readAhead(Stand stand) {
+    if (ends.get(stand.chain()).isAt(stand) && !pages.containsKey(stand.key())) {
       CompletableFuture<Page> next = new CompletableFuture<>();
-      ahead.execute(() -> read(further, next));
-      pages.put(further.key(), next);
+      ahead.execute(() -> read(stand, next));
+      pages.put(stand.key(), next);
     }
   }
 
@@ -133,17 +136,18 @@ final class Chains {
     synchronized (this) {
       end = ends.get(stand.chain());
     }
-    Page page = ask(stand, end.standpoint().snapshot());
+    Page page = ask(stand, end.stand().standpoint().snapshot());
     if (!stand.isFollowedBy(page)) {
       return page;
     }
-    Standpoint after = page.after().orElseThrow();
+    Stand after = page.after().orElseThrow();
     boolean isOnChain;
     synchronized (this) {
       end = ends.get(stand.chain());
-      isOnChain = end.isAt(after) || pages.containsKey(stand.after(page).key());
-      if (!isOnChain && !after.isWithinWindow() && page.began() - end.began() > 0) {
-        ends.put(stand.chain(), new End(page.isEmpty() ? stand.standpoint() : after, page.began()));
+      isOnChain = end.isAt(after) || pages.containsKey(after.key());
+      boolean isNewer = page.began() - end.began() > 0 && !after.standpoint().isWithinWindow();
+      if (!isOnChain && isNewer) {
+        ends.put(stand.chain(), new End(page.isEmpty() ? stand : after, page.began()));
       }
     }
     return (page.isEmpty() && !isOnChain ? page.withoutCursor() : page).withMore();
@@ -152,7 +156,7 @@ final class Chains {
   private Page ask(Stand stand, String until) throws CentralFailure {
     long began = System.nanoTime();
     Map<String, Object> row = central.read(stand, until);
-    return new Page(row, began, Standpoint.of((String) row.get("cursor"), stand.sources()));
+    return new Page(row, began, stand.at((String) row.get("cursor")));
   }
 
   private static Page join(CompletableFuture<Page> next) throws CentralFailure {
@@ -188,19 +192,20 @@ final class Chains {
       return chain() + standpoint.position();
     }
 
-    boolean isFollowedBy(Page page) {
-      return page.after().filter(p -> p.sources().equals(standpoint.sources())).isPresent();
+    Optional<Stand> at(String cursor) {
+      return Standpoint.of(cursor, sources)
+          .map(standpoint -> new Stand(cursor, sources, standpoint, pageRows, pageBytes));
     }
 
-    Stand after(Page page) {
-      return new Stand(page.cursor(), sources, page.after().orElseThrow(), pageRows, pageBytes);
+    boolean isFollowedBy(Page page) {
+      return page.after().filter(after -> after.chain().equals(chain())).isPresent();
     }
   }
 
   /** The end of a chain, and when it was read. */
-  private record End(Standpoint standpoint, long began) {
-    boolean isAt(Standpoint other) {
-      return standpoint.position().equals(other.position());
+  private record End(Stand stand, long began) {
+    boolean isAt(Stand other) {
+      return stand.standpoint.position().equals(other.standpoint.position());
     }
   }
 }

@@ -9,9 +9,9 @@ import java.util.Optional;
  *
  * @param row the columns of {@code caravan.read}
  * @param began when the read began, in nanoseconds: it has seen all that was committed before
- * @param after where a client stands that has applied it; empty where others can't follow
+ * @param after where the client stands that has applied it; empty where no other can follow
  */
-record Page(Map<String, Object> row, long began, Optional<Standpoint> after) {
+record Page(Map<String, Object> row, long began, Optional<Chains.Stand> after) {
 
   /** Whether there is nothing to apply. */
   boolean isEmpty() {
@@ -21,11 +21,6 @@ record Page(Map<String, Object> row, long began, Optional<Standpoint> after) {
   /** Whether to read on at once. */
   boolean hasMore() {
     return "true".equals(row.get("more"));
-  }
-
-  /** The cursor after it. */
-  String cursor() {
-    return (String) row.get("cursor");
   }
 
   /** About how many characters it has. */

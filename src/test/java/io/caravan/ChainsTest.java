@@ -1,0 +1,308 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import io.caravan.Postgres.Database;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What clients share when they read central's changes. */
+class ChainsTest {
+  private static final String READ =
+      """
+      select cursor::text, page, progress, refusing, more::text
+      from caravan.read(?::jsonb, ?::jsonb, ?::int, 10000000, null, ?::pg_snapshot)
+      """;
+
+  private final Database central = Postgres.shared().createDatabase("central");
+  private final ExecutorService threads = Executors.newCachedThreadPool();
+  private final AtomicInteger reads = new AtomicInteger();
+  private final CountDownLatch mayRead = new CountDownLatch(1);
+  private final Chains chains = new Chains(this::read, threads);
+  private boolean isDown;
+  private boolean isSlow;
+
+  @BeforeEach
+  void users() {
+    central.install(Path.of("sql/central"));
+    central.execute(
+        """
+        create table users (id int primary key, name text);
+        select caravan.track('users', '{name}');
+        insert into users values (1, 'Ada'), (2, 'Bob');
+        """);
+  }
+
+  @AfterEach
+  void stop() {
+    mayRead.countDown();
+    threads.shutdownNow();
+  }
+
+  @Test
+  void aPageIsReadOnceForAllWhoStandWhereItBegins() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    central.execute("update users set name = 'Countess' where id = 1");
+
+    assertThat(blog.next(System.nanoTime())).contains("Countess");
+    assertThat(shop.next(System.nanoTime())).contains("Countess");
+
+    assertThat(reads).hasValue(1);
+    assertThat(shop.cursor).isEqualTo(blog.cursor.replace("/blog", "/shop"));
+  }
+
+  @Test
+  void aPageIsReadOnceForAllWhoAskAtTheSameTime() throws Exception {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    central.execute("update users set name = 'Countess' where id = 1");
+    isSlow = true;
+    long now = System.nanoTime();
+
+    CompletableFuture<String> first = ask(blog, now);
+    await().until(() -> reads.get() == 1);
+    CompletableFuture<String> second = ask(shop, now);
+    mayRead.countDown();
+
+    assertThat(first.join()).contains("Countess").isEqualTo(second.join());
+    assertThat(reads).hasValue(1);
+  }
+
+  @Test
+  void whatWasReadBeforeAClientWasWokenIsNotTheLastItIsToldOf() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    central.execute("update users set name = 'Countess' where id = 1");
+    blog.next(System.nanoTime());
+    assertThat(blog.hasMore).isFalse();
+    central.execute("update users set name = 'Rob' where id = 2");
+    long woken = System.nanoTime();
+
+    assertThat(shop.next(woken)).contains("Countess").doesNotContain("Rob");
+    assertThat(shop.hasMore).isTrue();
+    assertThat(shop.next(woken)).contains("Rob");
+    assertThat(shop.hasMore).isFalse();
+  }
+
+  @Test
+  void nothingNewIsReadOnceForAllWhoWereWokenBefore() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    isSlow = true;
+    long woken = System.nanoTime();
+
+    CompletableFuture<String> first = ask(blog, woken);
+    await().until(() -> reads.get() == 1);
+    CompletableFuture<String> second = ask(shop, woken);
+    await().until(() -> threads.toString().contains("active threads = 2"));
+    mayRead.countDown();
+
+    assertThat(first.join()).isEqualTo(second.join()).isEqualTo("nothing");
+    assertThat(blog.hasMore).isFalse();
+    central.execute("update users set name = 'Rob' where id = 2");
+    assertThat(shop.next(System.nanoTime())).contains("Rob");
+  }
+
+  @Test
+  void aClientThatStandsElsewhereJoinsTheOthers() throws CentralFailure {
+    Client late = new Client("late");
+    central.execute("update users set name = 'Countess' where id = 1");
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Rob' where id = 2");
+
+    assertThat(late.next(System.nanoTime())).contains("Countess");
+    assertThat(late.hasMore).isTrue();
+    assertThat(blog.next(System.nanoTime())).contains("Rob");
+    int before = reads.get();
+
+    assertThat(late.next(System.nanoTime())).contains("Rob");
+    assertThat(reads).hasValue(before);
+  }
+
+  @Test
+  void othersJoinAClientThatIsAheadOfThem() throws CentralFailure {
+    Client late = new Client("late");
+    late.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    Client ahead = new Client("ahead");
+
+    ahead.next(System.nanoTime());
+    assertThat(late.next(System.nanoTime())).contains("Countess");
+    central.execute("update users set name = 'Rob' where id = 2");
+    assertThat(late.next(System.nanoTime())).contains("Rob");
+    int before = reads.get();
+
+    assertThat(ahead.next(System.nanoTime())).contains("Rob");
+    assertThat(reads).hasValue(before);
+  }
+
+  @Test
+  void theNextPageOfABacklogIsReadAhead() throws CentralFailure {
+    Client blog = new Client("blog");
+    central.execute("insert into users select i, 'user ' || i from generate_series(10, 34) i");
+
+    blog.next(System.nanoTime());
+
+    await().until(() -> reads.get() == 2);
+    await().during(Duration.ofMillis(200)).until(() -> reads.get() == 2); // and not all of it
+    blog.next(System.nanoTime());
+    await().until(() -> reads.get() == 3);
+    assertThat(blog.next(System.nanoTime())).contains("user 34");
+  }
+
+  @Test
+  void whatIsFurtherBehindThanMemoryAllowsIsReadAnew() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    for (String letter : List.of("p", "q", "r", "s", "t")) {
+      central.execute("update users set name = repeat('" + letter + "', 3000000) where id = 1");
+      blog.next(System.nanoTime());
+    }
+
+    String page = shop.next(System.nanoTime());
+    assertThat(List.of(page.contains("ppp"), page.contains("ttt"))).containsExactly(false, true);
+    assertThat(shop.next(System.nanoTime())).isEqualTo("nothing");
+    assertThat(shop.cursor).isEqualTo(blog.cursor.replace("/blog", "/shop"));
+  }
+
+  @Test
+  void aFailureIsToldToAllWhoWaitAndForgotten() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    central.execute("update users set name = 'Rob' where id = 2");
+    isDown = true;
+    assertThatThrownBy(() -> blog.next(System.nanoTime())).hasMessageContaining("central is down");
+    assertThatThrownBy(() -> shop.next(System.nanoTime())).hasMessageContaining("central is down");
+
+    isDown = false;
+
+    assertThat(blog.next(System.nanoTime())).contains("Rob");
+  }
+
+  @Test
+  void aClientThatIsToBeFilledReadsForItself() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    central.execute(
+        """
+        select caravan.untrack('public.users');
+        select caravan.track('users', '{name}');
+        update users set name = 'Rob' where id = 2;
+        """);
+
+    for (Client client : new Client[] {blog, shop}) {
+      assertThat(client.next(System.nanoTime())).contains("Ada").contains("Rob");
+    }
+  }
+
+  private CompletableFuture<String> ask(Client client, long woken) {
+    return CompletableFuture.supplyAsync(
+        () -> {
+          try {
+            return client.next(woken);
+          } catch (CentralFailure e) {
+            throw new IllegalStateException(e);
+          }
+        },
+        threads);
+  }
+
+  private Map<String, Object> read(Chains.Stand stand, String until) throws CentralFailure {
+    reads.incrementAndGet();
+    if (isDown) {
+      throw new CentralFailure(new IllegalStateException("central is down"));
+    }
+    Map<String, Object> row = query(stand.cursor(), stand.sources(), until);
+    if (isSlow) {
+      try {
+        mayRead.await();
+      } catch (InterruptedException e) {
+        throw new CentralFailure(e);
+      }
+    }
+    return row;
+  }
+
+  private Map<String, Object> query(String cursor, String sources, String until) {
+    try (Connection connection = central.dataSource().getConnection();
+        PreparedStatement statement = connection.prepareStatement(READ)) {
+      statement.setString(1, cursor);
+      statement.setString(2, sources);
+      statement.setInt(3, 10);
+      statement.setString(4, until);
+      try (ResultSet result = statement.executeQuery()) {
+        result.next();
+        Map<String, Object> row = new HashMap<>();
+        for (int i = 1; i <= result.getMetaData().getColumnCount(); i++) {
+          row.put(result.getMetaData().getColumnLabel(i), result.getString(i));
+        }
+        return row;
+      }
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** A client that is filled, and moves its cursor as caravan.apply would. */
+  private final class Client {
+    private final String sources;
+    private String cursor;
+    private boolean hasMore = true;
+
+    Client(String name) {
+      this(name, null);
+      while (hasMore) {
+        Map<String, Object> row = query(cursor, sources, null);
+        cursor = (String) row.get("cursor");
+        hasMore = "true".equals(row.get("more"));
+      }
+    }
+
+    private Client(String name, String cursor) {
+      sources = "[{\"source\": \"public.users\", \"fingerprint\": \"" + name + "\"}]";
+      this.cursor = cursor;
+    }
+
+    /** One that stands at the same point. */
+    Client twin(String name) {
+      return new Client(name, cursor.replaceAll("/[a-z]+\"", "/" + name + "\""));
+    }
+
+    /** The next page. */
+    String next(long woken) throws CentralFailure {
+      Standpoint standpoint = Standpoint.of(cursor, sources).orElseThrow();
+      Page page = chains.next(new Chains.Stand(cursor, sources, standpoint, 10, 10_000_000), woken);
+      hasMore = page.hasMore();
+      if (!page.isEmpty()) {
+        String text = (String) page.row().get("page");
+        String after =
+            central.value(
+                "select ('%s'::jsonb || ('%s'::jsonb -> 'cursor')) - (case when '%2$s'::jsonb -> 'cursor' ? 'window' then '' else 'window' end)"
+                    .formatted(cursor, text));
+        cursor = after;
+        return text;
+      }
+      cursor = (String) page.row().getOrDefault("cursor", cursor);
+      return "nothing";
+    }
+  }
+}
