@@ -67,10 +67,19 @@ end
 $$;
 comment on function caravan.news is 'Whether there are changes that a snapshot did not show';
 
+-- Whether this transaction has to ring: it has not yet, and the hub sleeps. Otherwise it shares K from now on.
+-- Inlined into the trigger functions, it costs next to nothing.
+-- Relies on: a lock that a transaction has already is granted without looking at others that wait for it. And
+-- set_config(…, is_local => true) ends with the transaction, and is undone by a rollback to a savepoint, just as the
+-- NOTIFY is, and the sharing of K.
+create or replace function caravan.is_to_ring()
+returns boolean
+language sql
+return coalesce(current_setting('caravan.rung', true), '') = ''
+  and not pg_try_advisory_xact_lock_shared(caravan.k());
+
 -- Rings once a transaction, if the hub sleeps. For a source tracked with payload => 'row' it rings for each change, with
 -- the row, 200 times a transaction and then once more without a key: many different payloads cost a commit dearly.
--- Relies on: set_config(…, is_local => true) is undone by a rollback to a savepoint, just as the NOTIFY is, and the
--- sharing of K.
 create or replace function caravan.ring(
   source text,
   op text,
@@ -85,20 +94,15 @@ as $$
 declare
   longest constant int := 7999;  -- bytes; beyond, NOTIFY would fail and roll the user's write back
   most_rings constant int := 200;
-  transaction constant text := pg_current_xact_id()::text;
-  rung constant text[] := string_to_array(current_setting('caravan.rung', true), ':');
-  rings constant int := case when rung[1] = transaction then rung[2]::int else 0 end;
+  rings constant int := coalesce(nullif(current_setting('caravan.rung', true), ''), '0');
   plain constant text := json_build_object('source', source, 'op', op)::text;
   bell text := plain;
 begin
   -- A full queue would make the user's COMMIT fail. The hub's tick finds the change without a bell.
-  if rings > most_rings or rings > 0 and not each_change or pg_notification_queue_usage() > 0.5 then
+  if rings > most_rings or not each_change and not caravan.is_to_ring() or pg_notification_queue_usage() > 0.5 then
     return;
   end if;
-  perform set_config('caravan.rung', transaction || ':' || rings + 1, true);
-  if not each_change and pg_try_advisory_xact_lock_shared(caravan.k()) then
-    return;
-  end if;
+  perform set_config('caravan.rung', (rings + 1)::text, true);
   if key is not null and rings < most_rings then
     bell := json_build_object('source', source, 'op', op, 'key', key)::text;
     if "row" is not null and octet_length(bell) + octet_length("row"::text) + 10 <= longest then

@@ -99,11 +99,11 @@ $$;
 
 -- Makes the functions of one source:
 --   key_N(row)      its key as JSON
+--   moves_N(old, new)  whether an update changes the key
 --   row_N(row)      its row as JSON for a doorbell, unless it is too long for one
 --   find_N(key)     the row with this key as JSON text, each value in PostgreSQL's own text form
 --   scan_N(after)   the keys and rows that follow a key, in the order of the key
 --   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
---   log_N()         the trigger function
 -- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
 -- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
 -- a column of the key never breaks a user's write, and dropping one is refused.
@@ -142,15 +142,19 @@ declare
     from unnest(source.key) with ordinality as u (c, position)
     join pg_type t on t.oid = caravan.column_type(source.relation, c)::regtype
   );
-  notified_row constant text := case when source.payload = 'row'
-    then format('case when tg_op in (''INSERT'', ''UPDATE'') then caravan.row_%s(new) end, true', n)
-    else 'null, false' end;
 begin
   execute format($f$
     create or replace function caravan.key_%1$s(t %2$s) returns jsonb
     language sql stable
     return %3$s
   $f$, n, source.relation, key_of);
+
+  execute format($f$
+    create or replace function caravan.moves_%1$s(old %2$s, new %2$s) returns boolean
+    language sql stable
+    return %3$s
+  $f$, n, source.relation,
+    (select string_agg(caravan.differs(source.relation, c), ' or ') from unnest(source.key) as c));
 
   execute format($f$
     create or replace function caravan.row_%1$s(t %2$s) returns json
@@ -194,42 +198,59 @@ begin
   ), source.relation);
   execute format('grant select on caravan.rows_%s to caravan_hub', n);
 
-  execute format($f$
-    create or replace function caravan.log_%1$s() returns trigger
-    language plpgsql
-    security definer
-    set search_path = pg_catalog, pg_temp %4$s
-    as $body$
-    declare
-      old_key jsonb;
-      new_key jsonb;
-    begin
-      if tg_op in ('UPDATE', 'DELETE') then
-        old_key := caravan.key_%1$s(old);
-      end if;
-      if tg_op in ('UPDATE', 'INSERT') then
-        new_key := caravan.key_%1$s(new);
-      end if;
-      if tg_op = 'TRUNCATE' or old_key <> new_key or new_key is null then
-        insert into caravan.change (source, key) values (%1$s, old_key);
-      end if;
-      if new_key is not null then
-        insert into caravan.change (source, key) values (%1$s, new_key);
-      end if;
-      perform caravan.ring(%2$L, lower(tg_op), coalesce(new_key, old_key), %3$s);
-      return null;
-    end
-    $body$
-  $f$, n, source.name, notified_row,
-    -- The text form of some types follows settings of the user's session. The key in the log must not.
-    case when exists (
-      select from unnest(source.key) as c
-      where caravan.column_type(source.relation, c)
-        not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'boolean')
-    ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres'
-      set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' $set$ else '' end);
-  execute format('revoke all on function caravan.key_%1$s, caravan.row_%1$s, caravan.find_%1$s, caravan.scan_%1$s,
-    caravan.typed_%1$s, caravan.log_%1$s from public', n);
+  execute format('revoke all on function caravan.key_%1$s, caravan.moves_%1$s, caravan.row_%1$s, caravan.find_%1$s,
+    caravan.scan_%1$s, caravan.typed_%1$s from public', n);
+end
+$$;
+
+-- Makes the trigger functions of one source, an own one for each kind of write: log_insert_N, log_update_N,
+-- log_delete_N, log_truncate_N. In a transaction of a single row, each expression that they need not compute counts.
+create or replace function caravan.make_trigger_functions(source caravan.source)
+returns void
+language plpgsql
+as $$
+declare
+  n constant int := source.id;
+  -- The text form of some types follows settings of the user's session. The key in the log must not.
+  settings constant text := case when exists (
+    select from unnest(source.key) as c
+    where caravan.column_type(source.relation, c)
+      not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'boolean')
+  ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres'
+    set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' $set$ else '' end;
+  event text;
+  key text;
+  old_key text;
+  ring text;
+begin
+  foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
+    key := case event when 'truncate' then 'null' when 'delete' then 'caravan.key_%s(old)' else 'caravan.key_%s(new)' end;
+    old_key := case when event = 'update' then $sql$
+        if caravan.moves_%1$s(old, new) then
+          insert into caravan.change (source, key) values (%1$s, caravan.key_%1$s(old));
+        end if;$sql$ else '' end;
+    ring := case
+      when source.payload = 'key' then $sql$if caravan.is_to_ring() then
+          perform caravan.ring(%2$L, %3$L, %4$s);
+        end if;$sql$
+      when event in ('insert', 'update') then 'perform caravan.ring(%2$L, %3$L, %4$s, caravan.row_%1$s(new), true);'
+      else 'perform caravan.ring(%2$L, %3$L, %4$s, null, true);'
+    end;
+    execute format($f$
+      create or replace function caravan.log_%3$s_%1$s() returns trigger
+      language plpgsql
+      security definer
+      set search_path = pg_catalog, pg_temp %5$s
+      as $body$
+      begin$f$ || old_key || $f$
+        insert into caravan.change (source, key) values (%1$s, %4$s);
+        $f$ || ring || $f$
+        return null;
+      end
+      $body$
+    $f$, n, source.name, event, format(key, n), settings);
+    execute format('revoke all on function caravan.log_%s_%s from public', event, n);
+  end loop;
 end
 $$;
 
@@ -241,7 +262,9 @@ as $$
 declare
   prefix text;
 begin
-  foreach prefix in array array['log', 'typed', 'scan', 'find', 'row', 'key'] loop
+  foreach prefix in array array[
+    'log_truncate', 'log_delete', 'log_update', 'log_insert', 'typed', 'scan', 'find', 'row', 'moves', 'key'
+  ] loop
     execute format('drop function if exists caravan.%I cascade', prefix || '_' || source.id);
   end loop;
   execute format('drop view if exists caravan.rows_%s', source.id);
@@ -281,7 +304,8 @@ declare
 begin
   foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
     execute format(
-      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s execute function caravan.log_%5$s()',
+      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s
+        execute function caravan.log_%1$s_%5$s()',
       event,
       source.relation,
       case event when 'truncate' then 'statement' else 'row' end,
@@ -338,6 +362,7 @@ begin
     where attrelid = source and attname = any (source_key) and nspname <> 'pg_catalog'
   ), 'pg_temp'), true);
   perform caravan.make_functions(tracked);
+  perform caravan.make_trigger_functions(tracked);
   perform caravan.make_triggers(tracked);
   perform caravan.make_find_all();
 end

@@ -234,6 +234,21 @@ class TrackTest {
     }
 
     @Test
+    void aKeyOfWhichAnyPartChanges() {
+      central.execute(
+          """
+          create table members (room int, seat numeric, primary key (room, seat));
+          insert into members values (1, 2.0);
+          select caravan.track('members', '{}');
+          """);
+
+      assertThat(keysLoggedBy("update members set seat = 3.0"))
+          .containsExactly("[1, 2.0]", "[1, 3.0]");
+      assertThat(keysLoggedBy("update members set room = 4"))
+          .containsExactly("[1, 3.0]", "[4, 3.0]");
+    }
+
+    @Test
     void truncate() {
       assertThat(keysLoggedBy("truncate users")).containsExactly("truncated");
     }
