@@ -52,8 +52,9 @@ $$;
 
 -- A query for the rows as a client would hold them: place (where central keeps it), key_hash, row_hash, key_text (the
 -- client's key, an array of texts), key (as it is in the log), and the columns of the source's key as s1, s2, …
--- Without the keys in `omitted`, each an array of texts as text.
-create or replace function caravan.mapped_rows(question jsonb, mapping jsonb, omitted text[])
+-- Without the keys in `omitted`, each an array of texts as text. If `in_stretches`, only the rows with a key in
+-- one of the stretches $2 of the query.
+create or replace function caravan.mapped_rows(question jsonb, mapping jsonb, omitted text[], in_stretches boolean)
 returns text
 language plpgsql
 stable
@@ -99,10 +100,13 @@ begin
   end if;
   return format($q$
     select "caravan.ctid" as place, %s as key_hash, %s as row_hash, array[%s] as key_text, jsonb_build_array(%s) as key, %s
-    from (select "caravan.ctid", %s from caravan.%I) as source_row
+    from (select "caravan.ctid", %s from caravan.%I %s) as source_row
     where %s
   $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed), key_texts,
-    source_key, key_columns, source_row, spec ->> 'rows', condition);
+    source_key, key_columns, source_row, spec ->> 'rows',
+    case when in_stretches then format(
+      'join unnest($2) as "caravan.stretch" ("caravan.first") on %I between "caravan.first" and "caravan.first" + 15',
+      spec -> 'source_key' ->> 0) end, condition);
 end
 $$;
 
@@ -120,7 +124,7 @@ begin
   for one in select jsonb_array_elements(question #> '{spec,columns}') loop
     begin
       execute format('select row_hash from (%s) as r limit 0', caravan.mapped_rows(
-        jsonb_set(question, '{spec,columns}', jsonb_build_array(one)), mapping, '{}'));
+        jsonb_set(question, '{spec,columns}', jsonb_build_array(one)), mapping, '{}', false));
     exception
       when syntax_error_or_access_rule_violation then
         failures := failures || jsonb_build_object('column', one -> 'name', 'why', sqlerrm);
@@ -152,14 +156,17 @@ declare
   spec constant jsonb := question -> 'spec';
   rows text;
   omitted text[];
+  stretches bigint[];
   part record;
   answer jsonb;
 begin
   execute format('select array(select array[%s]::text from jsonb_array_elements($1) as key)', (
     select string_agg(format('(%s)::text', value), ', ' order by position) from caravan.key_values(spec, 'key')
   )) into omitted using coalesce(question -> 'omit', '[]');
-  rows := caravan.mapped_rows(question, mapping, omitted);
-  part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place');
+  stretches := caravan.stretches(question, format('caravan.%I', spec ->> 'rows'), spec -> 'source_key' ->> 0,
+    spec -> 'types' ->> (spec -> 'source_key' ->> 0));
+  rows := caravan.mapped_rows(question, mapping, omitted, stretches is not null);
+  part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place', stretches);
 
   perform set_config('search_path', search_path, true);
   if question ->> 'ask' = 'prepare' then
@@ -178,7 +185,10 @@ begin
   end if;
 
   rows := format('select * from (%s) as r where %s', rows, part.condition);
-  answer := case question ->> 'ask' when 'digest' then caravan.digest(question, rows) else caravan.list(question, rows) end;
+  answer := case question ->> 'ask'
+    when 'digest' then caravan.digest(question, rows, stretches)
+    else caravan.list(question, rows, stretches)
+  end;
   return answer || jsonb_build_object('next', part.next_block, 'blocks', part.blocks);
 end
 $$;

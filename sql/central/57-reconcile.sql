@@ -31,13 +31,14 @@
 -- Repairing is to put the key into the change log once more: the client's pump reads it anew, in its own order, and
 -- applies it as any change. So a repair can't overwrite anything newer.
 
--- How many rows are listed at once, how many are looked at at once, and how often one that changes all the time.
-create or replace function caravan.run_limits(out listed int, out looked int, out looks int)
+-- How many rows are few, so that buckets are not told apart any further, how many are listed at once, how many are
+-- looked at at once, and how often one that changes all the time.
+create or replace function caravan.run_limits(out few int, out listed int, out looked int, out looks int)
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select 100000, 1000, 60
+  select 5000, 100000, 1000, 60
 $$;
 
 -- The question with which a run begins.
@@ -424,7 +425,7 @@ begin
   end if;
 
   in_them := buckets * rows / (1::bigint << bits);
-  is_many := in_them > (caravan.run_limits()).listed;
+  is_many := in_them > (caravan.run_limits()).few;
   own_rows := (run.held ->> 'rows')::bigint - run.compared;
   first_bits := log(2, cardinality((run.held ->> 'buckets')::bigint[]));
   if is_many and not run.question ? 'owned' and (own_rows > buckets or run.question -> 'bits' <> '0')
@@ -438,11 +439,12 @@ begin
     );
   elsif is_many and buckets <= most_buckets / 2 and bits < 40 then
     run.question := run.question || both_sides || jsonb_build_object('bits', bits, 'within', differing,
-      'more', trunc(log(2, most_buckets / buckets)));
+      'more', least(trunc(log(2, most_buckets / buckets)), 4));
   else
     run.question := run.question || jsonb_build_object('ask', 'list', 'bits', bits,
       'at_once', trunc(greatest((caravan.run_limits()).listed * (1::bigint << bits) / rows, 1)));
     run.pending := differing;
+    run.held := run.held - 'buckets';
     run := caravan.next_list(run);
   end if;
   return run;

@@ -87,10 +87,11 @@ end
 $$;
 
 -- A query for the rows of a target: place (where they are stored), key_hash, row_hash, key_text (an array of texts), key
--- (which the client does not know) and the columns of its key as k1, k2, … Without the rows whose key is null, which central can't have, and those that
--- are to be omitted. If the question says `owned`, it is only those that came from central, and only of the buckets
--- `within`: so the join does not take more memory for a larger table.
-create or replace function caravan.held_rows(client text, question jsonb, target jsonb)
+-- (which the client does not know) and the columns of its key as k1, k2, … Without the rows whose key is null, which
+-- central can't have, and those that are to be omitted. If the question says `owned`, it is only those that came from
+-- central, and only of the buckets `within`: so the join does not take more memory for a larger table. If `in_stretches`,
+-- it is only those with a key in one of the stretches $2 of the query.
+create or replace function caravan.held_rows(client text, question jsonb, target jsonb, in_stretches boolean)
 returns text
 language plpgsql
 stable
@@ -135,10 +136,13 @@ begin
       (1::bigint << (question ->> 'bits')::int) - 1,
       array(select jsonb_array_elements_text(question -> 'within')::bigint), owned_matches);
   end if;
-  return format(
-    'select t.ctid as place, %s as key_hash, %s as row_hash, array[%s] as key_text, null::jsonb as key, %s from %s as t where %s',
-    caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed), key_texts, key_columns,
-    target ->> 'table', condition);
+  return format($q$
+    select t.ctid as place, %s as key_hash, %s as row_hash, array[%s] as key_text, null::jsonb as key, %s
+    from %s as t %s
+    where %s
+  $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed),
+    key_texts, key_columns, target ->> 'table', case when in_stretches then format('join unnest($2) as s (first) on t.%I between s.first and s.first + 15',
+      spec #>> '{key,0,name}') end, condition);
 end
 $$;
 
@@ -163,7 +167,7 @@ begin
   for begins in 0 .. last by at_once loop
     pass := question || jsonb_build_object('within', jsonb_path_query_array(question -> 'within',
       '$[$first to $last]', jsonb_build_object('first', begins, 'last', least(begins + at_once - 1, last))));
-    pass := caravan.digest(pass, caravan.held_rows(client, pass, target));
+    pass := caravan.digest(pass, caravan.held_rows(client, pass, target, false), null);
     counted := counted + (pass ->> 'rows')::bigint;
     total := total # (pass ->> 'total')::bigint;
     buckets := buckets || (pass ->> 'buckets')::bigint[];
@@ -194,6 +198,7 @@ declare
   standing constant jsonb := jsonb_build_object('cursor', (
     select c.cursor from caravan.cursor c where c.client = answer.client
   ));
+  stretches bigint[];
   rows text;
   part record;
   answer jsonb;
@@ -208,7 +213,7 @@ begin
         ))), '[]'))
       from jsonb_array_elements($1) as e (key)
       join (%s) as r on %s
-    $q$, caravan.held_rows(client, question - 'owned', target), (
+    $q$, caravan.held_rows(client, question - 'owned', target, false), (
       select string_agg(format('r.k%s %s %s', position, caravan.equality(type::regtype), value), ' and ')
       from caravan.held_key(question -> 'spec', 'e.key')
     )) into answer using question -> 'keys', client, target ->> 'table', target ->> 'source';
@@ -217,9 +222,15 @@ begin
     return caravan.owned_digest(client, question, target);
   end if;
 
-  part := caravan.part_of((target ->> 'table')::regclass, (question #>> '{from,client}')::bigint, 'place');
-  rows := format('select * from (%s) as r where %s', caravan.held_rows(client, question, target), part.condition);
-  answer := case question ->> 'ask' when 'digest' then caravan.digest(question, rows) else caravan.list(question, rows) end;
+  stretches := caravan.stretches(question, target ->> 'table', question #>> '{spec,key,0,name}',
+    question #>> '{spec,key,0,type}');
+  part := caravan.part_of((target ->> 'table')::regclass, (question #>> '{from,client}')::bigint, 'place', stretches);
+  rows := format('select * from (%s) as r where %s',
+    caravan.held_rows(client, question, target, stretches is not null), part.condition);
+  answer := case question ->> 'ask'
+    when 'digest' then caravan.digest(question, rows, stretches)
+    else caravan.list(question, rows, stretches)
+  end;
   return answer || jsonb_build_object('next', part.next_block, 'blocks', part.blocks);
 end
 $$;

@@ -25,7 +25,28 @@ begin
 end
 $$;
 
--- The hash of a key, of its values and their types.
+-- Whether a key, of columns of these types, is one integer.
+create or replace function caravan.is_integer(types text[])
+returns boolean
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select types <@ '{smallint,integer,bigint}' and cardinality(types) = 1
+$$;
+
+-- The hash of 16 integers that follow each other, by what they are divided by 16.
+create or replace function caravan.neighbours_hash(sixteenth text, seed bigint)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('hashint8extended(%s, %s)', sixteenth, seed)
+$$;
+
+-- The hash of a key, of its values and their types. 16 integers that follow each other have the first 14 bits in
+-- common: so the rows of a bucket are found in an index, and are near each other where rows came in the order of the key.
 create or replace function caravan.key_hash(key text[], types text[], seed bigint)
 returns text
 language sql
@@ -33,7 +54,8 @@ immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when types <@ '{smallint,integer,bigint}' and cardinality(types) = 1 then format('hashint8extended(%s, %s)', key[1], seed)
+    when caravan.is_integer(types)
+      then format('(%s # ((%s::bigint & 15) << 14))', caravan.neighbours_hash(key[1] || '::bigint >> 4', seed), key[1])
     else caravan.chained_hash(key, seed::text)
   end
 $$;
@@ -49,7 +71,7 @@ as $$
   select caravan.chained_hash(row_values || case when cardinality(row_values) = 0 then array[quote_literal('')] else '{}' end,
     format('(%s%s)',
       case
-        when types <@ '{smallint,integer,bigint}' and cardinality(types) = 1 then format('%s::bigint # %s', key[1], seed)
+        when caravan.is_integer(types) then format('%s::bigint # %s', key[1], seed)
         else caravan.chained_hash(key, seed::text)
       end, (
         select string_agg(format(' # case when (%s) is null then %s else 0 end', value, hashint8extended(n, 0)), '' order by n)
@@ -57,10 +79,44 @@ as $$
       )))
 $$;
 
--- A part of a table that is read at once, so that no statement takes long: `blocks` blocks from `from_block` on.
+-- Where integers begin, 16 each, that may be keys in the buckets `within`: of all between the least and the greatest key of
+-- `rows`, whose column is `key`, of this type. Null where it is better to read all rows: keys are no integers or far
+-- apart, or too many of the buckets are wanted.
+create or replace function caravan.stretches(question jsonb, rows text, key text, type text)
+returns bigint[]
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  most constant int := 20000;
+  mask constant bigint := (1 << least((question ->> 'bits')::int, 14)) - 1;
+  patterns constant bigint[] := array(
+    select distinct pattern::bigint & mask from jsonb_array_elements_text(question -> 'within') as pattern
+  );
+  is_integer constant boolean := caravan.is_integer(array[type])
+    and caravan.is_integer(array(select c ->> 'type' from jsonb_array_elements(question #> '{spec,key}') as c));
+  first bigint;
+  last bigint;
+  stretches bigint[];
+begin
+  if is_integer and question ->> 'ask' in ('digest', 'list') and cardinality(patterns) * 8 < mask + 1 then
+    execute format('select min(%1$I), max(%1$I) from %2$s', key, rows) into first, last;
+    if (last::numeric - first) / 16 * cardinality(patterns) / (mask + 1) < most then
+      execute format('select array(select n << 4 from generate_series($1 >> 4, $2 >> 4) as n where %s & %s = any (%L))',
+        caravan.neighbours_hash('n', (question ->> 'seed')::bigint), mask, patterns) into stretches using first, last;
+    end if;
+  end if;
+  return stretches;
+end
+$$;
+
+-- A part of a table that is read at once, so that no statement takes long: `blocks` blocks from `from_block` on. All at
+-- once, where only some stretches of its key are read.
 -- Relies on: a condition on ctid reads only those blocks, since PostgreSQL 14.
 create or replace function caravan.part_of(
-  relation regclass, from_block bigint, place text, out condition text, out next_block bigint, out blocks bigint
+  relation regclass, from_block bigint, place text, stretches bigint[],
+  out condition text, out next_block bigint, out blocks bigint
 )
 language plpgsql
 stable
@@ -69,6 +125,11 @@ as $$
 declare
   most constant bigint := 65536;
 begin
+  if stretches is not null then
+    condition := 'true';
+    blocks := 0;
+    return;
+  end if;
   select max(pg_relation_size(oid) / current_setting('block_size')::int) into blocks
   from (select relation as oid union select relid from pg_partition_tree(relation)) as tables;
   condition := case when from_block > 0 then format('%s >= ''(%s,0)''', place, from_block) end;
@@ -80,15 +141,29 @@ begin
 end
 $$;
 
+-- The hashes of all buckets in the order in which a digest has them; 0 where a bucket is empty.
+create or replace function caravan.in_order(within bigint[], bits int, more int, numbers bigint[], hashes bigint[])
+returns bigint[]
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off  -- PostgreSQL takes the arrays for short
+as $$
+  select array_agg(coalesce(hash, 0) order by n, further)
+  from unnest(within) with ordinality as w (pattern, n)
+  cross join generate_series(0, (1 << more) - 1) as further
+  left join unnest(numbers, hashes) as b (number, hash) on number = pattern | (further::bigint << bits)
+$$;
+
 -- A digest of `rows`, a query that returns key_hash and row_hash:
 --   rows     how many
 --   total    their hashes, combined
 --   buckets  of each bucket the lower half of its hashes, combined: an array, in the order of `within` and then of the
 --            bits that follow. What the other half would show is in the total
 -- They are combined by XOR: as good as a sum where no row is there twice, without its 128 bits. The expressions of `rows`
--- find their names under the search_path of the caller.
+-- find their names under the search_path of the caller; there, $2 is `stretches`.
 -- OFFSET keeps PostgreSQL from taking a key for a bucket: it would make room for as many buckets as there are keys.
-create or replace function caravan.digest(question jsonb, rows text)
+create or replace function caravan.digest(question jsonb, rows text, stretches bigint[])
 returns jsonb
 language plpgsql
 stable
@@ -99,32 +174,27 @@ declare
   within constant bigint[] := array(select jsonb_array_elements_text(question -> 'within'));
   counted bigint;
   total bigint;
-  numbers int[];
+  numbers bigint[];
   hashes bigint[];
 begin
   execute format($q$
     select sum(count), bit_xor(hash), array_agg(bucket), array_agg(hash & 4294967295)
-    from (select %s as bucket, count(*) as count, bit_xor(row_hash) as hash from (%s %s offset 0) as r %s group by 1) as b
-  $q$,
-    case when bits = 0 then format('(key_hash & %s)::int', (1 << more) - 1)
-      else format('((w.n - 1 << %s) | (key_hash >> %s & %s))::int', more, bits, (1 << more) - 1) end,
-    format('select key_hash, row_hash from (%s) as r', rows),
-    case when bits > 0 then format('where key_hash & %s = any ($1)', (1::bigint << bits) - 1) else '' end,
-    case when bits > 0 then format(
-      'join unnest($1) with ordinality as w (pattern, n) on w.pattern = (key_hash & %s)', (1::bigint << bits) - 1)
-    else '' end) into counted, total, numbers, hashes using within;
-  return jsonb_build_object('rows', coalesce(counted, 0), 'total', coalesce(total, 0)::text, 'buckets', array(
-    select coalesce(hash, 0)
-    from generate_series(0, (cardinality(within) << more) - 1) as number
-    left join unnest(numbers, hashes) as b (number, hash) using (number)
-    order by number
-  )::text);
+    from (
+      select key_hash & %s as bucket, count(*) as count, bit_xor(row_hash) as hash
+      from (select key_hash, row_hash from (%s) as r where %s offset 0) as r
+      group by 1
+    ) as b
+  $q$, (1::bigint << bits + more) - 1, rows, case when bits = 0 then 'true'
+    else format('key_hash & %s = any ($1)', (1::bigint << bits) - 1) end)
+  into counted, total, numbers, hashes using within, stretches;
+  return jsonb_build_object('rows', coalesce(counted, 0), 'total', coalesce(total, 0)::text,
+    'buckets', caravan.in_order(within, bits, more, numbers, hashes)::text);
 end
 $$;
 
 -- The rows of some buckets, of `rows`, a query that returns row_hash, key_hash, key_text (an array of texts) and key (as it
--- is in the log; null at a client): three arrays, each as text.
-create or replace function caravan.list(question jsonb, rows text)
+-- is in the log; null at a client): three arrays, each as text. In `rows`, $2 is `stretches`.
+create or replace function caravan.list(question jsonb, rows text, stretches bigint[])
 returns jsonb
 language plpgsql
 stable
@@ -138,7 +208,7 @@ begin
     from (%s) as r
     where key_hash & %s = any ($1)
   $q$, rows, (1::bigint << (question ->> 'bits')::int) - 1)
-  into list using array(select jsonb_array_elements_text(question -> 'within')::bigint);
+  into list using array(select jsonb_array_elements_text(question -> 'within')::bigint), stretches;
   return list;
 end
 $$;

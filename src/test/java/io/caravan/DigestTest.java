@@ -249,7 +249,7 @@ class DigestTest {
   private static String digest(String rows) {
     String hash = central.value("select caravan.row_hash('{id}', '{integer}', '{a,b}', 1)");
     return central.value(
-        "select caravan.digest('{\"bits\": 0, \"more\": 0, \"within\": [0]}', $$select 0::bigint as key_hash, %s as row_hash from (values %s) as t (id, a, b)$$)"
+        "select caravan.digest('{\"bits\": 0, \"more\": 0, \"within\": [0]}', $$select 0::bigint as key_hash, %s as row_hash from (values %s) as t (id, a, b)$$, null)"
             .formatted(hash, rows));
   }
 

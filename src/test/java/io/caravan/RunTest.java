@@ -120,6 +120,28 @@ class RunTest {
     assertThat(isVerified()).isTrue();
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "id - 2000",
+        "id + 9223372036854771807",
+        "id - 9223372036854775808",
+        "id * 2305843009213693 - 4611686018427387904"
+      })
+  void keysMayBeNegativeOrFarApart(String key) throws SQLException {
+    central.execute("update users set id = " + key);
+    fill(SHARED);
+    limit(40, 50);
+    blog.execute(
+        """
+        delete from members where nickname in ('user 1', 'user 1777', 'user 3999');
+        update members set mail = 'x' where nickname in ('user 2', 'user 16', 'user 2345');
+        """);
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 3, 3, 0, 0, 6));
+    assertEqual();
+  }
+
   @Test
   void manyRowsOfTheClientsOwnAreToldApartWhereTheyAre() throws SQLException {
     fill(SHARED);
@@ -444,8 +466,8 @@ class RunTest {
   private void limit(int listed, int looked) {
     central.execute(
         """
-        create or replace function caravan.run_limits(out listed int, out looked int, out looks int)
-        language sql immutable as 'select %d, %d, 60'
+        create or replace function caravan.run_limits(out few int, out listed int, out looked int, out looks int)
+        language sql immutable as 'select %1$d, %1$d, %2$d, 60'
         """
             .formatted(listed, looked));
   }
