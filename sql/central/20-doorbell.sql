@@ -113,3 +113,12 @@ begin
 end
 $$;
 comment on function caravan.ring is 'Tells whoever listens on the channel caravan that a source has changed';
+
+-- Asks the hubs for something that is no change, whether they sleep or not. It is heard when the transaction commits.
+create or replace function caravan.ask_hub(op text)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  select pg_notify('caravan', json_build_object('source', 'caravan', 'op', op)::text)
+$$;

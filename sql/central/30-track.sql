@@ -369,8 +369,8 @@ end
 $$;
 comment on function caravan.track is 'Propagates these columns of a table to the clients that map them';
 
--- Stops tracking and forgets the source's changes. The clients keep their rows.
-create or replace function caravan.untrack(source text)
+-- The work of caravan.untrack.
+create or replace function caravan.untrack_source(source text, relation regclass)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -380,7 +380,7 @@ declare
   tracked caravan.source;
 begin
   delete from caravan.source s
-  where s.name = untrack.source or s.relation = to_regclass(untrack.source)
+  where s.name = untrack_source.source or s.relation = untrack_source.relation
   returning s.* into tracked;
   if not found then
     raise exception '% is not tracked', quote_literal(source)
@@ -391,5 +391,14 @@ begin
   perform caravan.make_find_all();
   delete from caravan.change c where c.source = tracked.id;
 end
+$$;
+-- Stops tracking and forgets the source's changes. The clients keep their rows. The source is named as in SQL, or as it is
+-- in caravan.source, where its table is gone.
+-- Without a search_path of its own, so that names are found in the caller's.
+create or replace function caravan.untrack(source text)
+returns void
+language sql
+as $$
+  select caravan.untrack_source(source, pg_catalog.to_regclass(source))
 $$;
 comment on function caravan.untrack is 'Stops propagating a table';

@@ -63,7 +63,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  targets constant text[] := array(select format('%s > %s', t ->> 'source', t ->> 'table') from jsonb_array_elements(mapping) as t);
+  targets constant text[] := array(
+    select format('%s > %s', t ->> 'source', t ->> 'table') from jsonb_array_elements(mapping) as t
+  );
 begin
   insert into caravan.verification (client, source, target)
   select note_targets.client, s.name, t ->> 'table'
@@ -106,13 +108,15 @@ begin
   left join lateral (
     select r.started_at, r.ended_at, r.state, r.ended_at - r.started_at as took
     from caravan.reconciliation r
-    where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null and r.started_at is not null
+    where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null
+      and r.started_at is not null
     order by r.id desc
     limit 1
   ) as last on true
   where v.client = due_run.client and state is distinct from 'waiting' and (
     started_at < scheduled_at or started_at is null and scheduled_at is not null
-    or percent > 0 and coalesce(ended_at + greatest(took * (100 / nullif(percent, 0) - 1)::float8, shortest_pause) < now(), true)
+    or percent > 0
+      and coalesce(ended_at + greatest(took * (100 / nullif(percent, 0) - 1)::float8, shortest_pause) < now(), true)
   )
   order by started_at nulls first
   limit 1;
@@ -126,7 +130,8 @@ end
 $$;
 
 -- What a hub is to do next to reconcile a client: a run with its step and question; run is null if there is nothing to do.
--- `percent` of the time may go into verifying; more than `fuse` percent of differing rows are not repaired. Of several hubs one works for a client at a time; another takes over when it has not been heard of for `patience`.
+-- `percent` of the time may go into verifying; more than `fuse` percent of differing rows are not repaired. Of several
+-- hubs one works for a client at a time; another takes over when it has not been heard of for `patience`.
 --   equal_at  until when all that the client maps was shown to be equal to central; null: never
 create or replace function caravan.next_run(
   client text, mapping jsonb, hub text, scheduled_at timestamptz, percent numeric, fuse numeric,
@@ -224,7 +229,8 @@ set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(jsonb_agg(d.key), '[]')
   from caravan.dead_letter d
-  where d.client in (refused_keys.client, '*') and d.source = refused_keys.source and d.key is not null and d.state <> 'resolved'
+  where d.client in (refused_keys.client, '*') and d.source = refused_keys.source and d.key is not null
+    and d.state <> 'resolved'
 $$;
 
 -- Whether a table of a client gets rows from other targets, too, and their rows can't be told apart.
@@ -292,7 +298,8 @@ begin
   run.question := jsonb_set(run.question, '{spec,columns}', jsonb_path_query_array(run.question #> '{spec,columns}',
       '$[*] ? (!(@.name == $failed[*].column))', jsonb_build_object('failed', answer)))
     || jsonb_build_object('ask', 'digest', 'from', '{"central": 0, "client": 0}'::jsonb, 'omit', refused,
-      'seed', coalesce((own ->> 'seed')::bigint, run.id), 'bits', 0, 'within', '[0]'::jsonb, 'more', least(greatest(ceil(log(2, greatest(rows / rows_of_a_bucket, 1))), 4), 14));
+      'seed', coalesce((own ->> 'seed')::bigint, run.id), 'bits', 0, 'within', '[0]'::jsonb,
+      'more', least(greatest(ceil(log(2, greatest(rows / rows_of_a_bucket, 1))), 4), 14));
   if run.key is not null then
     insert into caravan.suspect (run, key) values (run.id, run.key) on conflict do nothing;
     run.question := caravan.look(run);
@@ -658,7 +665,8 @@ set search_path = pg_catalog, pg_temp
 as $$
   select case verdict
     when 'missing' then format('insert into %s (%s) values (%s)', target,
-      array_to_string(key_names || names, ', '), array_to_string(key_values || array_fill('…'::text, array[cardinality(names)]), ', '))
+      array_to_string(key_names || names, ', '),
+      array_to_string(key_values || array_fill('…'::text, array[cardinality(names)]), ', '))
     when 'surplus' then format('delete from %s where %s', target, this_row)
     else format('update %s set %s where %s', target, array_to_string(names, ' = …, ') || ' = …', this_row)
   end
@@ -902,7 +910,7 @@ begin
     raise exception 'no running hub maps % to a client %', coalesce(source, 'a source'), client
       using errcode = 'no_data_found', hint = 'table caravan.verification';
   end if;
-  perform pg_notify('caravan', '{"source": "caravan", "op": "reconcile"}');
+  perform caravan.ask_hub('reconcile');
 end
 $$;
 comment on function caravan.reconcile is 'Has a client compared with central, and what differs repaired';
@@ -921,7 +929,7 @@ begin
   if not found then
     raise exception 'the run % does not wait', run using errcode = 'no_data_found', hint = 'table caravan.reconciliations';
   end if;
-  perform pg_notify('caravan', '{"source": "caravan", "op": "reconcile"}');
+  perform caravan.ask_hub('reconcile');
 end
 $$;
 comment on function caravan.confirm is 'Lets a run repair, though much differs';

@@ -141,8 +141,8 @@ begin
     from %s as t %s
     where %s
   $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed),
-    key_texts, key_columns, target ->> 'table', case when in_stretches then format('join unnest($2) as s (first) on t.%I between s.first and s.first + 15',
-      spec #>> '{key,0,name}') end, condition);
+    key_texts, key_columns, target ->> 'table', case when in_stretches then format(
+      'join unnest($2) as s (first) on t.%I between s.first and s.first + 15', spec #>> '{key,0,name}') end, condition);
 end
 $$;
 
@@ -177,7 +177,8 @@ end
 $$;
 
 -- What this client answers to a question. A look and a survey come with the client's cursor.
--- Relies on: all queries of a stable function see what the query that calls it sees, so that rows and cursor belong together.
+-- Relies on: all queries of a stable function see what the query that calls it sees, so that rows and cursor belong
+-- together.
 create or replace function caravan.answer(client text, question jsonb, mapping jsonb)
 returns text
 language plpgsql

@@ -680,6 +680,20 @@ class TrackTest {
           .containsExactly("[2]");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"users", "Users 2", "public.users"})
+    void isUntrackedByTheNameThatItHasInTheSearchPath(String name) {
+      String table = name.contains(" ") ? '"' + name + '"' : name;
+      central.execute(
+          "create schema shop; set search_path = shop, public; create table %1$s (id int primary key); select caravan.track('%1$s', '{}')"
+              .formatted(table));
+
+      central.execute(
+          "set search_path = shop, public; select caravan.untrack('%s')".formatted(table));
+
+      assertThat(central.query("table caravan.source")).isEmpty();
+    }
+
     @Test
     void thatIsUntrackedHasNoTracesOfIt() {
       central.execute("create table users (id int primary key, name text)");
