@@ -56,6 +56,41 @@ as $$
   limit 1
 $$;
 
+-- Requests that were made before anything was known of a client are of its targets from now on, the first of which takes
+-- the place of the request.
+create or replace function caravan.place_requests(client text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  early caravan.reconciliation;
+begin
+  for early in
+    select * from caravan.reconciliation r
+    where r.client = place_requests.client and r.state = 'requested' and r.target = '*'
+    for update skip locked
+  loop
+    insert into caravan.reconciliation (client, source, target, reason, key, dry_run)
+    select v.client, v.source, v.target, early.reason, early.key, early.dry_run
+    from caravan.verification v
+    where v.client = place_requests.client and early.source in ('*', v.source)
+    order by v.source, v.target
+    offset 1;
+    update caravan.reconciliation r
+    set source = v.source, target = v.target
+    from (
+      select v.source, v.target
+      from caravan.verification v
+      where v.client = place_requests.client and early.source in ('*', v.source)
+      order by v.source, v.target
+      limit 1
+    ) as v
+    where r.id = early.id;
+  end loop;
+end
+$$;
+
 -- Notes which targets a client has, forgets those that it no longer has, and ends what runs for them.
 create or replace function caravan.note_targets(client text, mapping jsonb)
 returns void
@@ -72,10 +107,11 @@ begin
   from jsonb_array_elements(mapping) as t
   join caravan.source s on s.name = t ->> 'source'
   on conflict do nothing;
+  perform caravan.place_requests(client);
   delete from caravan.verification v
   where v.client = note_targets.client and format('%s > %s', v.source, v.target) <> all (targets);
   update caravan.reconciliation r
-  set state = 'stopped', ended_at = clock_timestamp(), notes = notes || 'it is no longer mapped'::text
+  set state = 'stopped', ended_at = clock_timestamp(), notes = notes || 'it is not mapped'::text
   where r.client = note_targets.client and r.state in ('requested', 'running')
     and format('%s > %s', r.source, r.target) <> all (targets);
 end
@@ -887,7 +923,8 @@ $$;
 comment on function caravan.run_failed is 'Counts a failure of a run, and ends it after the fifth';
 
 -- Has a client compared with central: all that it maps, or one source, or one key of it. Differences are repaired, unless
--- it is a dry run. Returns the runs, rows of caravan.reconciliation.
+-- it is a dry run. Returns the runs, rows of caravan.reconciliation. For a client of which no hub has told yet, as when it
+-- has just been started, the request waits until one does.
 create or replace function caravan.reconcile(
   client text, source text default null, key jsonb default null, dry_run boolean default false
 )
@@ -906,8 +943,14 @@ begin
     from caravan.verification v
     where v.client = reconcile.client and (reconcile.source is null or v.source = reconcile.source)
     returning id;
-  if not found then
-    raise exception 'no running hub maps % to a client %', coalesce(source, 'a source'), client
+  if not found and not exists (select from caravan.verification v where v.client = reconcile.client) then
+    return query
+      insert into caravan.reconciliation (client, source, target, reason, key, dry_run)
+      values (reconcile.client, coalesce(reconcile.source, '*'), '*', 'request', reconcile.key, reconcile.dry_run)
+      returning id;
+    raise warning 'no hub has told of a client % yet: the request waits for it', client;
+  elsif not found then
+    raise exception 'no hub maps % to the client %', source, client
       using errcode = 'no_data_found', hint = 'table caravan.verification';
   end if;
   perform caravan.ask_hub('reconcile');

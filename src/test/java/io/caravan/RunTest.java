@@ -281,7 +281,41 @@ class RunTest {
     assertThat(blog.query("select user_id from members where mail = 'x'").toString())
         .isEqualTo("[[4]]");
     assertThatThrownBy(() -> hub.reconcile(", 'public.orders'"))
-        .hasMessageContaining("no running hub maps public.orders to a client blog");
+        .hasMessageContaining("no hub maps public.orders to the client blog");
+  }
+
+  @Test
+  void aRequestWaitsForItsClientToBecomeKnown() throws SQLException {
+    central.execute(
+        "create table orders (id int primary key); select caravan.track('orders', '{}')");
+    blog.execute("create table orders (id int primary key)");
+    String two =
+        SHARED.replace(
+            "}]",
+            """
+            }, {"source": "public.orders", "table": "public.orders", "key": {"id": "id"}, "columns": {}}]
+            """);
+    central.execute("select caravan.reconcile('shop')");
+    String all = central.value("select caravan.reconcile('blog')");
+    String one = central.value("select caravan.reconcile('blog', 'public.users', '[3]')");
+    String none = central.value("select caravan.reconcile('blog', 'public.comments')");
+    hub = new ByHand(central, blog, "blog", two);
+    hub.pump();
+    blog.execute("update members set mail = 'x' where user_id = 3");
+
+    for (int run = 0; run < 4; run++) {
+      hub.finish();
+    }
+
+    assertThat(hub.result(all)).isEqualTo(done("0", 0, 0, 0, 0, 0));
+    assertThat(hub.result(one)).isEqualTo(done("0", 0, 1, 0, 0, 1));
+    assertThat(hub.result(none)).startsWith("stopped: ").endsWith("; it is not mapped");
+    assertThat(
+            central.query(
+                "select client, target, state from caravan.reconciliation where id <> all ('{%s,%s,%s}') order by 1"
+                    .formatted(all, one, none)))
+        .isEqualTo(
+            List.of(List.of("blog", "public.members", "done"), List.of("shop", "*", "requested")));
   }
 
   /** The look at central comes first, then a change that the client has, or the other way round. */
