@@ -468,7 +468,7 @@ begin
   end if;
 
   in_them := buckets * rows / (1::bigint << bits);
-  is_many := in_them > (caravan.run_limits()).few;
+  is_many := in_them > (caravan.run_limits()).listed;
   own_rows := (run.held ->> 'rows')::bigint - run.compared;
   first_bits := log(2, cardinality((run.held ->> 'buckets')::bigint[]));
   if is_many and not run.question ? 'owned' and (own_rows > buckets or run.question -> 'bits' <> '0')
@@ -480,12 +480,14 @@ begin
         select generate_series(0, (1 << passes) - 1))))
       from (select least(ceil(log(2, greatest(rows / 250000, 1))), first_bits)::int as passes) as p
     );
-  elsif is_many and buckets <= most_buckets / 2 and bits < 40 then
+  elsif bits < 40 and (
+    is_many and buckets <= most_buckets / 2 or in_them > (caravan.run_limits()).few and buckets <= most_buckets / 8)
+  then
     run.question := run.question || both_sides || jsonb_build_object('bits', bits, 'within', differing,
       'more', least(trunc(log(2, most_buckets / buckets)), 4));
   else
     run.question := run.question || jsonb_build_object('ask', 'list', 'bits', bits,
-      'at_once', trunc(greatest((caravan.run_limits()).listed * (1::bigint << bits) / rows, 1)));
+      'buckets', buckets, 'at_once', trunc(greatest((caravan.run_limits()).few * (1::bigint << bits) / rows, 1)));
     run.pending := differing;
     run.held := run.held - 'buckets';
     run := caravan.next_list(run);
@@ -494,14 +496,17 @@ begin
 end
 $$;
 
--- The next buckets to list; when there are none, the run has seen everything.
+-- The next buckets to list; when there are none, the run has seen everything. The first ones are a sample, so that a
+-- run of which a person is to be asked gets there soon; then they are as many as are listed at once.
 create or replace function caravan.next_list(run caravan.reconciliation)
 returns caravan.reconciliation
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  range constant jsonb := jsonb_build_object('most', run.question -> 'at_once');
+  is_sample constant boolean := jsonb_array_length(run.pending) = (run.question ->> 'buckets')::int;
+  range constant jsonb := jsonb_build_object('most', (run.question ->> 'at_once')::int
+    * case when is_sample then 1 else (l).listed / (l).few end) from caravan.run_limits() as l;
 begin
   if run.pending = '[]' then
     return caravan.conclude(run);
@@ -681,6 +686,19 @@ begin
 end
 $$;
 
+-- How many rows differ in all, if `differ` do in the buckets that were listed so far; cautiously, for the others may differ
+-- less.
+create or replace function caravan.expected(run caravan.reconciliation, differ bigint)
+returns numeric
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when run.pending = '[]' then differ
+    else 0.75 * differ * buckets / (buckets - jsonb_array_length(run.pending)) end
+  from (select (run.question ->> 'buckets')::int) as q (buckets)
+$$;
+
 -- The fuse: whether so many rows differ that a person is to be asked before they are repaired.
 create or replace function caravan.is_too_much(run caravan.reconciliation, differ bigint)
 returns boolean
@@ -688,8 +706,9 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select not run.dry_run and not run.confirmed and differ >= 1000
-    and differ > greatest(run.compared, 1) * (run.question ->> 'fuse')::numeric / 100
+  select not run.dry_run and not run.confirmed and expected >= 1000
+    and expected > greatest(run.compared, 1) * (run.question ->> 'fuse')::numeric / 100
+  from caravan.expected(run, differ) as expected
 $$;
 
 -- What would be written, for a person to read: without values, which are read when it is.
@@ -751,7 +770,9 @@ begin
   end if;
 
   if caravan.is_too_much(run, run.missing + run.stale + run.surplus) then
-    return caravan.ended(run, 'waiting', format('nothing is repaired without caravan.confirm(%s)', run.id));
+    return caravan.ended(run, 'waiting', concat(
+      case when run.pending <> '[]' then 'that is of those that were looked at; ' end,
+      format('nothing is repaired without caravan.confirm(%s)', run.id)));
   elsif run.dry_run or run.missing + run.stale + run.surplus = 0 then
     return caravan.finish(run, run.missing + run.stale + run.surplus = 0 and changing = 0);
   end if;

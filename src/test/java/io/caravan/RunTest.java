@@ -247,6 +247,49 @@ class RunTest {
     assertEqual();
   }
 
+  /** A sample of the rows is enough. */
+  @Test
+  void ifAlmostNothingIsThereAPersonIsAskedSoon() throws SQLException {
+    fill(SHARED);
+    addToBoth(200000);
+    blog.execute("delete from members where user_id > 2000");
+
+    assertThat(hub.reconcile())
+        .startsWith("waiting: 203600 compared, ")
+        .contains("that is of those that were looked at; nothing is repaired");
+    assertThat(hub.answers()).isLessThan(15);
+  }
+
+  @Test
+  void aSampleDoesNotMakeMuchOfWhatIsLittle() throws SQLException {
+    fill(SHARED);
+    limit(500, 1000);
+    addToBoth(20000);
+    blog.execute("delete from members where user_id % 20 = 1");
+
+    assertThat(hub.reconcile()).isEqualTo(done("23600", 1200, 0, 0, 0, 1200));
+  }
+
+  /** Rows that both sides have. Nobody has to apply them. */
+  private void addToBoth(int rows) {
+    central.execute(
+        """
+        alter table users disable trigger all;
+        insert into users select 10000 + i, 'user ' || i, 'U' || i, 'blog' from generate_series(1, %d) as i;
+        alter table users enable always trigger caravan_insert;
+        analyze users
+        """
+            .formatted(rows));
+    blog.execute(
+        """
+        insert into members select 10000 + i, 'user ' || i, 'u' || i, 'central' from generate_series(1, %1$d) as i;
+        insert into caravan.owned (client, target, source, key)
+        select 'blog', 'public.members', 'public.users', jsonb_build_array(10000 + i) from generate_series(1, %1$d) as i;
+        analyze
+        """
+            .formatted(rows));
+  }
+
   @Test
   void aDryRunSaysWhatWouldBeWrittenAndWritesNothing() throws SQLException {
     fill(SHARED);
