@@ -143,7 +143,7 @@ comment on column caravan.reconciliation.confirmed is 'Repairs however much diff
 comment on column caravan.reconciliation.state is 'waiting: too much differs, nothing is repaired without caravan.confirm()';
 comment on column caravan.reconciliation.compared is 'How many rows of central';
 comment on column caravan.reconciliation.stale is 'Rows with other values, or not noted as central''s';
-comment on column caravan.reconciliation.surplus is 'Rows that came from central, which has them no more';
+comment on column caravan.reconciliation.surplus is 'Rows that came from central, which has them no more, or only their noted keys';
 comment on column caravan.reconciliation.own is 'Rows that did not come from central; they are left alone';
 comment on column caravan.reconciliation.skipped is 'Rows that are dead letters, or changed all the time';
 comment on column caravan.reconciliation.found is 'The first keys that differ, [{"key": [42], "is": "stale"}]; never row data';
@@ -163,7 +163,7 @@ create table if not exists caravan.suspect (
 );
 comment on table caravan.suspect is 'Keys that a comparison under way looks at';
 comment on column caravan.suspect.verdict is
-  'suspected, changing; missing, stale, surplus (these are repaired); own, skipped; repaired, unrepaired';
+  'suspected, changing; missing, stale, surplus, orphaned (these are repaired); own, skipped; repaired, unrepaired';
 
 create table if not exists caravan.verification (
   client   text not null,

@@ -3,7 +3,7 @@
 -- The hub asks for a run that is due (caravan.next_run), puts its question to both sides at once, brings the answers here
 -- (caravan.judge), and gets the next question, until there is none. All that is known of a run is in its row, so any hub can
 -- go on with it at any time. A question says:
---   ask       survey, prepare, digest, list or look
+--   ask       survey, prepare, digest, list, orphans or look
 --   from      who is asked, and at which block of its table to begin: {"central": 0, "client": 0}
 --   number    of the target in the mapping
 --   source    for a survey: the source's key and columns, as a page describes them
@@ -15,6 +15,8 @@
 --   bits, within, more   the rows whose key's hash ends in one of the patterns `within`, `bits` long. A digest tells
 --             them apart by `more` further bits
 --   owned     whether the client answers only for what came from central
+--   counts    whether the client also says how many keys it has noted as central's
+--   orphans   whether its keys are to be looked through for some that have no row; `after` which one
 --   omit      keys that are left out: the client's dead letters
 --   keys      the keys to look at
 --
@@ -22,6 +24,8 @@
 --   prepare  central says which columns it can't compute
 --   digest   of buckets of rows; finer ones of those that differ, while they hold many rows
 --   list     key and hash of the rows of the buckets that differ. Those that differ are suspects
+--   orphans  the keys that the client has noted as central's without having a row, where the number of such keys is not
+--            that of central's rows. These are suspects, too
 --   look     at some keys, on both sides. Only this decides
 --
 -- Nothing stands still meanwhile. A suspect differs only if both sides were looked at and no change of its key is in the
@@ -335,7 +339,8 @@ begin
       '$[*] ? (!(@.name == $failed[*].column))', jsonb_build_object('failed', answer)))
     || jsonb_build_object('ask', 'digest', 'from', '{"central": 0, "client": 0}'::jsonb, 'omit', refused,
       'seed', coalesce((own ->> 'seed')::bigint, run.id), 'bits', 0, 'within', '[0]'::jsonb,
-      'more', least(greatest(ceil(log(2, greatest(rows / rows_of_a_bucket, 1))), 4), 14));
+      'more', least(greatest(ceil(log(2, greatest(rows / rows_of_a_bucket, 1))), 4), 14))
+    || case when run.reason <> 'verify' then '{"counts": true}'::jsonb else '{}' end;
   if run.key is not null then
     insert into caravan.suspect (run, key) values (run.id, run.key) on conflict do nothing;
     run.question := caravan.look(run);
@@ -452,6 +457,8 @@ begin
   if run.held is null then
     run.compared := (central ->> 'rows')::bigint;
     run.held := client;
+    run.question := run.question - 'counts' || case when (client ->> 'owned_keys')::bigint <> run.compared
+      then '{"orphans": true}'::jsonb else '{}' end;
     if own -> 'seed' = run.question -> 'seed' then
       client := caravan.combined(client, own);
     end if;
@@ -471,7 +478,8 @@ begin
   is_many := in_them > (caravan.run_limits()).listed;
   own_rows := (run.held ->> 'rows')::bigint - run.compared;
   first_bits := log(2, cardinality((run.held ->> 'buckets')::bigint[]));
-  if is_many and not run.question ? 'owned' and (own_rows > buckets or run.question -> 'bits' <> '0')
+  if not run.question ? 'owned' and (
+    run.question ? 'orphans' or is_many and (own_rows > buckets or run.question -> 'bits' <> '0'))
     and coalesce(mapping -> (run.question ->> 'number')::int ->> 'rows', 'shared') = 'shared'
   then
     -- The client's own rows are among them. Only in the passes over these does the client tell them apart.
@@ -508,7 +516,10 @@ declare
   range constant jsonb := jsonb_build_object('most', (run.question ->> 'at_once')::int
     * case when is_sample then 1 else (l).listed / (l).few end) from caravan.run_limits() as l;
 begin
-  if run.pending = '[]' then
+  if run.pending = '[]' and run.question ? 'orphans' then
+    run.question := run.question - 'keys' || '{"ask": "orphans", "from": {"client": 0}}';
+    return run;
+  elsif run.pending = '[]' then
     return caravan.conclude(run);
   end if;
   run.question := run.question - 'keys' || jsonb_build_object('ask', 'list', 'from', '{"central": 0, "client": 0}'::jsonb,
@@ -560,6 +571,28 @@ begin
   insert into caravan.suspect (run, key)
   select run.id, key from typed where key is not null
   on conflict do nothing;
+  next := caravan.look(run);
+  if next is null then
+    return caravan.next_list(run);
+  end if;
+  run.question := next;
+  return run;
+end
+$$;
+
+create or replace function caravan.after_orphans(run caravan.reconciliation, answer jsonb)
+returns caravan.reconciliation
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  next jsonb;
+begin
+  insert into caravan.suspect (run, key)
+  select after_orphans.run.id, key from jsonb_array_elements(answer -> 'keys') as key
+  on conflict do nothing;
+  run.question := case when answer -> 'after' = 'null' then run.question - 'orphans' - 'after'
+    else run.question || jsonb_build_object('after', answer -> 'after') end;
   next := caravan.look(run);
   if next is null then
     return caravan.next_list(run);
@@ -643,7 +676,7 @@ begin
   changing := array(select caravan.changing_keys(source, (run.partial #>> '{central,snapshot}')::pg_snapshot, cursor));
 
   with looked as (
-    select k as key, a ->> 'hash' as here, b ->> 'hash' as there, coalesce((b -> 'owned')::boolean, false) as owned
+    select k as key, a ->> 'hash' as here, b ->> 'hash' as there, is_shared and coalesce((b -> 'owned')::boolean, false) as owned
     from jsonb_array_elements(run.question -> 'keys') as k
     left join jsonb_array_elements(run.partial #> '{central,rows}') as a on a -> 'key' = k
     left join jsonb_array_elements(run.partial #> '{client,rows}') as b on b -> 'key' = k
@@ -652,7 +685,8 @@ begin
       case
         when key = any (changing) or array_position(changing, null) is not null then 'changing'
         when refused @> jsonb_build_array(key) then 'skipped'
-        when here = there and (owned or not is_shared) or here is null and there is null then 'equal'
+        when here = there and (owned or not is_shared) or coalesce(here, there) is null and not owned then 'equal'
+        when coalesce(here, there) is null then 'orphaned'
         when there is null then 'missing'
         when here is not null then 'stale'
         when owned or not is_shared then 'surplus'
@@ -663,7 +697,7 @@ begin
   update caravan.suspect s
   set looks = s.looks + 1,
     verdict = case
-      when is_repairing and j.verdict in ('missing', 'stale', 'surplus') then 'unrepaired'
+      when is_repairing and j.verdict in ('missing', 'stale', 'surplus', 'orphaned') then 'unrepaired'
       when is_repairing and j.verdict in ('equal', 'own') then 'repaired'
       else j.verdict
     end
@@ -672,7 +706,9 @@ begin
   delete from caravan.suspect s where s.run = after_look.run.id and s.verdict = 'equal';
 
   differ := (
-    select count(*) from caravan.suspect s where s.run = after_look.run.id and s.verdict in ('missing', 'stale', 'surplus')
+    select count(*)
+    from caravan.suspect s
+    where s.run = after_look.run.id and s.verdict in ('missing', 'stale', 'surplus', 'orphaned')
   );
   if caravan.is_too_much(run, differ) then
     return caravan.conclude(run);
@@ -722,6 +758,7 @@ as $$
     when 'missing' then format('insert into %s (%s) values (%s)', target,
       array_to_string(key_names || names, ', '),
       array_to_string(key_values || array_fill('…'::text, array[cardinality(names)]), ', '))
+    when 'orphaned' then format('delete from caravan.owned where target = %L and key = %L', target, key)
     when 'surplus' then format('delete from %s where %s', target, this_row)
     else format('update %s set %s where %s', target, array_to_string(names, ' = …, ') || ' = …', this_row)
   end
@@ -746,13 +783,15 @@ declare
   changing bigint;
 begin
   select count(*) filter (where verdict = 'missing'), count(*) filter (where verdict = 'stale'),
-    count(*) filter (where verdict = 'surplus'), count(*) filter (where verdict = 'own'),
+    count(*) filter (where verdict in ('surplus', 'orphaned')), count(*) filter (where verdict = 'own'),
     run.skipped + count(*) filter (where verdict in ('changing', 'skipped')), count(*) filter (where verdict = 'changing')
   into run.missing, run.stale, run.surplus, run.own, run.skipped, changing
   from caravan.suspect s
   where s.run = conclude.run.id;
   if run.held is not null then
-    run.own := greatest((run.held ->> 'rows')::bigint - run.compared + run.missing - run.surplus, 0);
+    run.own := greatest((run.held ->> 'rows')::bigint - run.compared + run.missing - (
+      select count(*) from caravan.suspect s where s.run = conclude.run.id and s.verdict = 'surplus'
+    ), 0);
   end if;
   run.found := (
     select coalesce(jsonb_agg(jsonb_build_object('key', key, 'is', verdict) || case when run.dry_run
@@ -760,7 +799,7 @@ begin
     from (
       select key, verdict
       from caravan.suspect s
-      where s.run = conclude.run.id and s.verdict in ('missing', 'stale', 'surplus')
+      where s.run = conclude.run.id and s.verdict in ('missing', 'stale', 'surplus', 'orphaned')
       order by verdict, key
       limit most_found
     ) as f
@@ -778,7 +817,7 @@ begin
   end if;
 
   delete from caravan.suspect s
-  where s.run = conclude.run.id and s.verdict not in ('missing', 'stale', 'surplus');
+  where s.run = conclude.run.id and s.verdict not in ('missing', 'stale', 'surplus', 'orphaned');
   insert into caravan.change (source, key)
   select (select s.id from caravan.source s where s.name = run.source), key
   from caravan.suspect s
@@ -907,6 +946,7 @@ begin
       when 'prepare' then caravan.after_prepare(r, r.partial -> 'central')
       when 'digest' then caravan.after_digest(r, mapping)
       when 'list' then caravan.after_list(r)
+      when 'orphans' then caravan.after_orphans(r, r.partial -> 'client')
       else caravan.after_look(r, mapping)
     end;
     r.partial := '{}';

@@ -176,6 +176,59 @@ begin
 end
 $$;
 
+-- How many keys are noted as central's, without those that are to be omitted; null where none are noted.
+create or replace function caravan.owned_keys(client text, question jsonb, target jsonb)
+returns bigint
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select count(*) - (
+    select count(*)
+    from jsonb_array_elements(question -> 'omit') as omitted
+    join caravan.owned o on o.client = owned_keys.client and o.target = owned_keys.target ->> 'table'
+      and o.source = owned_keys.target ->> 'source' and o.key = omitted
+  )
+  from caravan.owned o
+  where o.client = owned_keys.client and o.target = owned_keys.target ->> 'table'
+    and o.source = owned_keys.target ->> 'source'
+  having coalesce(owned_keys.target ->> 'rows', 'shared') = 'shared'
+$$;
+
+-- Those of the next keys that are noted as central's, `after` one, that have no row; and after which one to go on, null at
+-- the end. Each is looked up, so that this takes no memory.
+create or replace function caravan.orphans(client text, question jsonb, target jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  most constant int := 100000;
+  after constant jsonb := nullif(question -> 'after', 'null');
+  orphans jsonb;
+begin
+  execute format($q$
+    select jsonb_build_object(
+      'keys', coalesce(jsonb_agg(o.key) filter (where not exists (select from %s as t where %s)), '[]'),
+      'after', case when count(*) = $5 then (array_agg(o.key order by o.key desc))[1] end)
+    from (
+      select o.key
+      from caravan.owned o
+      where o.client = $1 and o.target = $2 and o.source = $3 and ($4 is null or o.key > $4)
+      order by o.key
+      limit $5
+    ) as o
+  $q$, target ->> 'table', (
+    select string_agg(format('t.%I %s %s', name, caravan.equality(type::regtype), value), ' and ')
+    from caravan.held_key(question -> 'spec', 'o.key')
+  )) into orphans using client, target ->> 'table', target ->> 'source', after, most;
+  return orphans;
+end
+$$;
+
 -- What this client answers to a question. A look and a survey come with the client's cursor.
 -- Relies on: all queries of a stable function see what the query that calls it sees, so that rows and cursor belong
 -- together.
@@ -208,17 +261,21 @@ begin
     return standing || caravan.survey(target, question -> 'source');
   elsif question ->> 'ask' = 'look' then
     execute format($q$
-      select jsonb_build_object('rows', coalesce(jsonb_agg(jsonb_build_object('key', e.key, 'hash', r.row_hash::text,
-        'owned', exists (
+      select jsonb_build_object('rows', coalesce(jsonb_agg(l) filter (where hash is not null or owned), '[]'))
+      from (
+        select e.key, r.row_hash::text as hash, exists (
           select from caravan.owned o where o.client = $2 and o.target = $3 and o.source = $4 and o.key = e.key
-        ))), '[]'))
-      from jsonb_array_elements($1) as e (key)
-      join (%s) as r on %s
+        ) as owned
+        from jsonb_array_elements($1) as e (key)
+        left join (%s) as r on %s
+      ) as l
     $q$, caravan.held_rows(client, question - 'owned', target, false), (
       select string_agg(format('r.k%s %s %s', position, caravan.equality(type::regtype), value), ' and ')
       from caravan.held_key(question -> 'spec', 'e.key')
     )) into answer using question -> 'keys', client, target ->> 'table', target ->> 'source';
     return standing || answer;
+  elsif question ->> 'ask' = 'orphans' then
+    return caravan.orphans(client, question, target);
   elsif question ->> 'ask' = 'digest' and question ? 'owned' then
     return caravan.owned_digest(client, question, target);
   end if;
@@ -232,7 +289,9 @@ begin
     when 'digest' then caravan.digest(question, rows, stretches)
     else caravan.list(question, rows, stretches)
   end;
-  return answer || jsonb_build_object('next', part.next_block, 'blocks', part.blocks);
+  return answer || jsonb_build_object('next', part.next_block, 'blocks', part.blocks)
+    || case when question ? 'counts' and question #> '{from,client}' = '0'
+      then jsonb_build_object('owned_keys', caravan.owned_keys(client, question, target)) else '{}' end;
 end
 $$;
 comment on function caravan.answer is 'The client''s half of comparing it with central';

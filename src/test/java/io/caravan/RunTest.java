@@ -247,6 +247,54 @@ class RunTest {
     assertEqual();
   }
 
+  @Test
+  void aRowThatIsNoLongerNotedAsCentralsIsNotedAgain() throws SQLException {
+    fill(SHARED);
+    blog.execute("insert into members values (5000, 'its own')");
+    blog.execute("delete from caravan.owned where key in ('[11]', '[12]')");
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 2, 0, 1, 2));
+
+    assertThat(count("select count(*) from caravan.owned")).isEqualTo(3600);
+    central.execute("delete from users where id = 11");
+    hub.pump();
+    assertThat(count("select count(*) from members where user_id = 11")).isZero();
+    assertThat(hub.reconcile()).isEqualTo(done("3599", 0, 0, 0, 1, 0));
+  }
+
+  @Test
+  void aKeyThatIsNotedAsCentralsWithoutARowAnywhereIsForgotten() throws SQLException {
+    fill(SHARED);
+    blog.execute("insert into members values (5000, 'its own')");
+    note(6001, 6002);
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 2, 1, 2));
+    assertThat(isVerified()).isTrue();
+
+    assertThat(count("select count(*) from caravan.owned")).isEqualTo(3600);
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 1, 0));
+  }
+
+  @Test
+  void aDryRunNamesTheKeysThatHaveNoRow() throws SQLException {
+    fill(SHARED);
+    note(6001);
+
+    assertThat(hub.reconcile(", dry_run => true")).isEqualTo(done("3600", 0, 0, 1, 0, 0));
+
+    assertThat(central.value("select found -> 0 ->> 'sql' from caravan.reconciliations"))
+        .isEqualTo("delete from caravan.owned where target = 'public.members' and key = '[6001]'");
+    assertThat(count("select count(*) from caravan.owned")).isEqualTo(3601);
+  }
+
+  private void note(int... keys) {
+    for (int key : keys) {
+      blog.execute(
+          "insert into caravan.owned (client, target, source, key) values ('blog', 'public.members', 'public.users', '[%d]')"
+              .formatted(key));
+    }
+  }
+
   /** A sample of the rows is enough. */
   @Test
   void ifAlmostNothingIsThereAPersonIsAskedSoon() throws SQLException {
