@@ -121,6 +121,7 @@ create table if not exists caravan.reconciliation (
   -- for one under way
   hub        text,
   alive_at   timestamptz,
+  worked     interval not null default '0',
   failures   int not null default 0,
   step       bigint not null default 0,
   question   jsonb,
@@ -147,6 +148,8 @@ comment on column caravan.reconciliation.surplus is 'Rows that came from central
 comment on column caravan.reconciliation.own is 'Rows that did not come from central; they are left alone';
 comment on column caravan.reconciliation.skipped is 'Rows that are dead letters, or changed all the time';
 comment on column caravan.reconciliation.found is 'The first keys that differ, [{"key": [42], "is": "stale"}]; never row data';
+comment on column caravan.reconciliation.alive_at is 'When its hub was last heard of; in the future: it rests until then';
+comment on column caravan.reconciliation.worked is 'How long it took, without its rests';
 comment on column caravan.reconciliation.question is 'What both sides are asked next';
 comment on column caravan.reconciliation.partial is 'What they have answered to it so far';
 comment on column caravan.reconciliation.pending is 'Buckets that differ and were not looked into yet';

@@ -146,7 +146,7 @@ begin
   into due.source, due.target, due.reason
   from caravan.verification v
   left join lateral (
-    select r.started_at, r.ended_at, r.state, r.ended_at - r.started_at as took
+    select r.started_at, r.ended_at, r.state, r.worked
     from caravan.reconciliation r
     where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null
       and r.started_at is not null
@@ -156,7 +156,8 @@ begin
   where v.client = due_run.client and state is distinct from 'waiting' and (
     started_at < scheduled_at or started_at is null and scheduled_at is not null
     or percent > 0
-      and coalesce(ended_at + greatest(took * (100 / nullif(percent, 0) - 1)::float8, shortest_pause) < now(), true)
+      and coalesce(
+        greatest(started_at + worked * (100 / nullif(percent, 0))::float8, ended_at + shortest_pause) < now(), true)
   )
   order by started_at nulls first
   limit 1;
@@ -167,6 +168,16 @@ begin
   end if;
   return due;
 end
+$$;
+
+-- Whether somebody waits for a comparison of a client.
+create or replace function caravan.is_requested(client text)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (select from caravan.reconciliation r where r.client = is_requested.client and r.state = 'requested')
 $$;
 
 -- What a hub is to do next to reconcile a client: a run with its step and question; run is null if there is nothing to do.
@@ -199,7 +210,10 @@ begin
       return;  -- another hub is just about to go on with it
     end if;
     chosen := caravan.due_run(client, scheduled_at, percent);
-  elsif chosen.hub <> hub and chosen.alive_at > clock_timestamp() - patience then
+  elsif chosen.hub <> hub and chosen.alive_at > clock_timestamp() - patience
+    or chosen.alive_at > clock_timestamp()
+      and not caravan.is_requested(client)
+  then
     return;
   end if;
   if chosen.id is null then
@@ -208,7 +222,7 @@ begin
 
   if chosen.question ->> 'mapping' is distinct from md5(mapping::text) then
     delete from caravan.suspect s where s.run = chosen.id;
-    chosen.question := caravan.first_question(chosen, mapping) || jsonb_build_object('fuse', fuse);
+    chosen.question := caravan.first_question(chosen, mapping) || jsonb_build_object('fuse', fuse, 'percent', percent);
     chosen.started_at := clock_timestamp();
     chosen.partial := '{}';
     chosen.pending := '[]';
@@ -903,8 +917,23 @@ as $$
   end
 $$;
 
--- Takes the answers to the question of a run, and asks the next one; question is null when the run has ended, or when it
--- is no longer this hub's: somebody else has gone on with it, or it was stopped.
+-- Until when a run is to rest: one that only verifies has no hurry, and between two parts of a table it waits until it has
+-- taken no more than its share of the time, unless another one was requested meanwhile.
+create or replace function caravan.rests_until(run caravan.reconciliation)
+returns timestamptz
+language sql
+volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  select greatest(clock_timestamp(), case
+    when run.reason = 'verify' and run.question ->> 'ask' = 'digest' and run.question -> 'from' <> '{}'
+      and not caravan.is_requested(run.client)
+      then run.started_at + run.worked * (100 / nullif((run.question ->> 'percent')::numeric, 0))::float8
+  end)
+$$;
+
+-- Takes the answers to the question of a run, and asks the next one; question is null when the run has ended or rests, or
+-- when it is no longer this hub's: somebody else has gone on with it, or it was stopped.
 --   pause     how many milliseconds to wait before
 --   progress  a line for the log, if there is something to say
 create or replace function caravan.judge(
@@ -935,6 +964,8 @@ begin
         || case when answer ->> 'next' is null then '{}' else jsonb_build_object(side, answer -> 'next') end);
     end if;
   end loop;
+  r.worked := r.worked + (clock_timestamp() - r.alive_at);
+  r.alive_at := caravan.rests_until(r);
   r.share := coalesce((
     select min(coalesce((part ->> 'next')::numeric, blocks) / greatest(blocks, 1))
     from jsonb_each(r.partial) as e (side, part), lateral (select (part ->> 'blocks')::numeric as blocks) as b
@@ -955,11 +986,11 @@ begin
   update caravan.reconciliation c
   set state = r.state, ended_at = r.ended_at, compared = r.compared, missing = r.missing, stale = r.stale,
     surplus = r.surplus, own = r.own, repaired = r.repaired, skipped = r.skipped, notes = r.notes, found = r.found,
-    alive_at = clock_timestamp(), failures = 0, step = r.step + 1, question = r.question, partial = r.partial,
+    alive_at = r.alive_at, worked = r.worked, failures = 0, step = r.step + 1, question = r.question, partial = r.partial,
     pending = r.pending, held = r.held, share = r.share
   where c.id = r.id;
   step := r.step + 1;
-  question := r.question;
+  question := case when r.alive_at <= clock_timestamp() then r.question end;
   asks_central := r.question -> 'from' ? 'central';
   asks_client := r.question -> 'from' ? 'client';
   pause := coalesce((r.question ->> 'pause')::int, 0);

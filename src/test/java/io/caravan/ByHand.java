@@ -18,7 +18,7 @@ final class ByHand implements AutoCloseable {
   private static final String APPLY =
       "select * from caravan.apply(?, ?::bigint, ?::jsonb, ?::jsonb, '[]')";
   private static final String NEXT_RUN =
-      "select * from caravan.next_run(?, ?::jsonb, ?, null, 0, 10)";
+      "select * from caravan.next_run(?, ?::jsonb, ?, null, ?::numeric, 10)";
   private static final String JUDGE =
       "select * from caravan.judge(?::bigint, ?::bigint, ?, ?::jsonb, ?::jsonb, ?::jsonb)";
   private static final String ANSWER = "select caravan.answer(?::jsonb, ?::jsonb) as answer";
@@ -31,6 +31,7 @@ final class ByHand implements AutoCloseable {
   private final String mapping;
   private Map<String, String> run = Map.of();
   private String hub = "by hand";
+  private int percent;
   private int answers;
 
   ByHand(Database central, Database client, String name, String mapping) throws SQLException {
@@ -114,7 +115,7 @@ final class ByHand implements AutoCloseable {
 
   /** Asks central what is to be done. */
   void next() throws SQLException {
-    run = call(central, NEXT_RUN, name, mapping, hub);
+    run = call(central, NEXT_RUN, name, mapping, hub, "" + percent);
   }
 
   /** Whether there is a question. */
@@ -155,6 +156,11 @@ final class ByHand implements AutoCloseable {
   /** From now on, this is another hub. */
   void name(String hub) {
     this.hub = hub;
+  }
+
+  /** From now on, so much of the time goes into verifying. */
+  void verify(int percent) {
+    this.percent = percent;
   }
 
   /** Sets a setting of its two connections, for instance the role. */

@@ -567,11 +567,31 @@ class RunTest {
   }
 
   @Test
+  void toVerifyALargeTableItIsReadPartByPartWithRests() throws SQLException {
+    readInSmallParts();
+    fill(SHARED);
+    hub.verify(1);
+
+    hub.finish();
+
+    assertThat(hub.answers()).as("a survey and the first part").isEqualTo(2);
+    String rest =
+        "select alive_at > started_at + 99 * worked and share < 1 from caravan.reconciliation where state = 'running'";
+    assertThat(central.value(rest)).isEqualTo("t");
+    central.execute("update caravan.reconciliation set alive_at = now()");
+    hub.finish();
+    assertThat(hub.answers()).as("and the next one").isEqualTo(3);
+
+    String request = central.value("select caravan.reconcile('blog')");
+    hub.finish();
+    hub.finish();
+    assertThat(hub.result(request)).as("does not wait").isEqualTo(done("3600", 0, 0, 0, 0, 0));
+    assertThat(isVerified()).isTrue();
+  }
+
+  @Test
   void aTableIsReadInPartsSoThatNoStatementTakesLong() throws SQLException {
-    for (Database database : List.of(central, blog)) {
-      String partOf = "select pg_get_functiondef('caravan.part_of'::regproc)";
-      database.execute(database.value(partOf).replace("65536", "5"));
-    }
+    readInSmallParts();
     fill(SHARED);
     blog.execute(
         "update members set mail = 'x' where user_id % 500 = 1; delete from members where user_id = 77");
@@ -581,6 +601,13 @@ class RunTest {
     assertEqual();
     assertThat(central.value("select pg_get_functiondef('caravan.part_of'::regproc)"))
         .contains("5;");
+  }
+
+  private void readInSmallParts() {
+    for (Database database : List.of(central, blog)) {
+      String partOf = "select pg_get_functiondef('caravan.part_of'::regproc)";
+      database.execute(database.value(partOf).replace("65536", "5"));
+    }
   }
 
   private void fill(String mapping) throws SQLException {
