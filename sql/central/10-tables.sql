@@ -161,10 +161,12 @@ create table if not exists caravan.suspect (
   key     jsonb not null,
   verdict text not null default 'suspected',
   looks   int not null default 0,
+  owned   boolean not null default false,
   constraint suspect_pk primary key (run, key),
   constraint suspect_run foreign key (run) references caravan.reconciliation on delete cascade
 );
 comment on table caravan.suspect is 'Keys that a comparison under way looks at';
+comment on column caravan.suspect.owned is 'Whether the client has noted it as central''s';
 comment on column caravan.suspect.verdict is
   'suspected, changing; missing, stale, surplus, orphaned (these are repaired); own, skipped; repaired, unrepaired';
 

@@ -16,7 +16,8 @@
 --             them apart by `more` further bits
 --   owned     whether the client answers only for what came from central
 --   counts    whether the client also says how many keys it has noted as central's
---   orphans   whether its keys are to be looked through for some that have no row; `after` which one
+--   owned_keys  how many these are
+--   after     the key after which to look for orphans
 --   omit      keys that are left out: the client's dead letters
 --   keys      the keys to look at
 --
@@ -448,6 +449,38 @@ as $$
   where u.central <> u.client
 $$;
 
+-- The question for a digest in which the client tells the rows that came from central from its own, by what is noted.
+create or replace function caravan.owned_question(run caravan.reconciliation)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select run.question || jsonb_build_object('ask', 'digest', 'from', '{"central": 0, "client": 0}'::jsonb,
+    'owned', 'first', 'bits', passes, 'more', first_bits - passes,
+    'within', to_jsonb(array(select generate_series(0, (1 << passes) - 1))))
+  from (select log(2, cardinality((run.held ->> 'buckets')::bigint[]))::int as first_bits) as f,
+    lateral (
+      select least(ceil(log(2, greatest(run.compared, (run.held ->> 'rows')::bigint, 250000) / 250000.0)), first_bits)::int
+        as passes
+    ) as p
+$$;
+
+-- Whether as many keys are noted at the client as there should be, by what was found: those of central's rows, without
+-- the ones that were found not to be noted, and with those of surplus rows.
+create or replace function caravan.is_noted(run caravan.reconciliation)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce((run.question ->> 'owned_keys')::bigint = run.compared
+    - count(*) filter (where verdict in ('missing', 'stale') and not owned)
+    + count(*) filter (where verdict in ('surplus', 'orphaned')), true)
+  from caravan.suspect s
+  where s.run = is_noted.run.id
+$$;
+
 create or replace function caravan.after_digest(run caravan.reconciliation, mapping jsonb)
 returns caravan.reconciliation
 language plpgsql
@@ -466,13 +499,11 @@ declare
   in_them numeric;
   is_many boolean;
   own_rows bigint;
-  first_bits int;
 begin
   if run.held is null then
     run.compared := (central ->> 'rows')::bigint;
     run.held := client;
-    run.question := run.question - 'counts' || case when (client ->> 'owned_keys')::bigint <> run.compared
-      then '{"orphans": true}'::jsonb else '{}' end;
+    run.question := run.question - 'counts' || jsonb_build_object('owned_keys', client -> 'owned_keys');
     if own -> 'seed' = run.question -> 'seed' then
       client := caravan.combined(client, own);
     end if;
@@ -491,17 +522,11 @@ begin
   in_them := buckets * rows / (1::bigint << bits);
   is_many := in_them > (caravan.run_limits()).listed;
   own_rows := (run.held ->> 'rows')::bigint - run.compared;
-  first_bits := log(2, cardinality((run.held ->> 'buckets')::bigint[]));
-  if not run.question ? 'owned' and (
-    run.question ? 'orphans' or is_many and (own_rows > buckets or run.question -> 'bits' <> '0'))
+  if is_many and not run.question ? 'owned' and (own_rows > buckets or run.question -> 'bits' <> '0')
     and coalesce(mapping -> (run.question ->> 'number')::int ->> 'rows', 'shared') = 'shared'
   then
     -- The client's own rows are among them. Only in the passes over these does the client tell them apart.
-    run.question := run.question || both_sides || jsonb_build_object('owned', 'first') || (
-      select jsonb_build_object('bits', passes, 'more', first_bits - passes, 'within', to_jsonb(array(
-        select generate_series(0, (1 << passes) - 1))))
-      from (select least(ceil(log(2, greatest(rows / 250000, 1))), first_bits)::int as passes) as p
-    );
+    run.question := caravan.owned_question(run);
   elsif bits < 40 and (
     is_many and buckets <= most_buckets / 2 or in_them > (caravan.run_limits()).few and buckets <= most_buckets / 8)
   then
@@ -511,7 +536,6 @@ begin
     run.question := run.question || jsonb_build_object('ask', 'list', 'bits', bits,
       'buckets', buckets, 'at_once', trunc(greatest((caravan.run_limits()).few * (1::bigint << bits) / rows, 1)));
     run.pending := differing;
-    run.held := run.held - 'buckets';
     run := caravan.next_list(run);
   end if;
   return run;
@@ -530,8 +554,11 @@ declare
   range constant jsonb := jsonb_build_object('most', (run.question ->> 'at_once')::int
     * case when is_sample then 1 else (l).listed / (l).few end) from caravan.run_limits() as l;
 begin
-  if run.pending = '[]' and run.question ? 'orphans' then
-    run.question := run.question - 'keys' || '{"ask": "orphans", "from": {"client": 0}}';
+  if run.pending = '[]' and not caravan.is_noted(run) then
+    run.question := case
+      when run.question ? 'owned' then run.question - 'keys' || '{"ask": "orphans", "from": {"client": 0}}'
+      else caravan.owned_question(run) - 'keys'
+    end;
     return run;
   elsif run.pending = '[]' then
     return caravan.conclude(run);
@@ -605,7 +632,7 @@ begin
   insert into caravan.suspect (run, key)
   select after_orphans.run.id, key from jsonb_array_elements(answer -> 'keys') as key
   on conflict do nothing;
-  run.question := case when answer -> 'after' = 'null' then run.question - 'orphans' - 'after'
+  run.question := case when answer -> 'after' = 'null' then run.question - 'owned_keys' - 'after'
     else run.question || jsonb_build_object('after', answer -> 'after') end;
   next := caravan.look(run);
   if next is null then
@@ -695,7 +722,7 @@ begin
     left join jsonb_array_elements(run.partial #> '{central,rows}') as a on a -> 'key' = k
     left join jsonb_array_elements(run.partial #> '{client,rows}') as b on b -> 'key' = k
   ), judged as (
-    select key,
+    select key, owned,
       case
         when key = any (changing) or array_position(changing, null) is not null then 'changing'
         when refused @> jsonb_build_array(key) then 'skipped'
@@ -709,7 +736,7 @@ begin
     from looked
   )
   update caravan.suspect s
-  set looks = s.looks + 1,
+  set looks = s.looks + 1, owned = j.owned,
     verdict = case
       when is_repairing and j.verdict in ('missing', 'stale', 'surplus', 'orphaned') then 'unrepaired'
       when is_repairing and j.verdict in ('equal', 'own') then 'repaired'

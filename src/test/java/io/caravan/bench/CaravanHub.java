@@ -19,6 +19,7 @@ final class CaravanHub implements Contender.Returning {
   private final Caravan caravan;
   private final List<Database> clients = new ArrayList<>();
   private final int healthPort;
+  private String heap = "-Xmx256m";
   private HubProcess hub;
 
   /** Installs it, without starting a hub. The clients have central's rows already. */
@@ -38,6 +39,18 @@ final class CaravanHub implements Contender.Returning {
     }
   }
 
+  /** Overrides a setting of the hub; takes effect when it is started. */
+  CaravanHub set(String name, String value) {
+    caravan.set(name, value);
+    return this;
+  }
+
+  /** Gives the hub, when it is started, another heap: a JVM option. */
+  CaravanHub heap(String option) {
+    heap = option;
+    return this;
+  }
+
   /** Starts the hub, and waits until it works. */
   CaravanHub start() {
     hub = launch().awaitStarted();
@@ -46,7 +59,7 @@ final class CaravanHub implements Contender.Returning {
 
   /** Starts the hub. */
   HubProcess launch() {
-    hub = caravan.startProcess("-Xmx256m");
+    hub = caravan.startProcess(heap);
     return hub;
   }
 

@@ -1,0 +1,211 @@
+package io.caravan.bench;
+
+import io.caravan.Postgres.Database;
+import io.caravan.Wire;
+import java.io.IOException;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.UncheckedIOException;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.postgresql.copy.CopyManager;
+import org.postgresql.core.BaseConnection;
+
+/**
+ * What it costs to compare a client with central and to repair it, beside the least that both
+ * databases could do for it, and what the changes notice that come meanwhile. {@code
+ * -Dbench.rows=1000000} makes it a large table.
+ */
+final class Reconciling implements Section {
+  private static final int RATE = 200;
+  private static final Duration FAR = Duration.ofMillis(100);
+  private static final String BARE =
+      "select count(*), sum(hashtextextended(concat_ws('|', id, name, email), 0)) from users";
+
+  @Override
+  public void run(Stage stage, Options options, Report report) {
+    CaravanHub caravan = new CaravanHub(stage, 1).heap("-Xmx64m");
+    Database client = caravan.clients().get(0);
+    client.execute("create table copied (like users including all); truncate users");
+    ExecutorService threads = Executors.newCachedThreadPool();
+    try (Wire wire = new Wire(client.port())) {
+      caravan
+          .set("c1.url", CaravanHub.urlOf(new Database(wire.port(), client.name())))
+          .set("caravan.reconcile.percent", "0");
+      fill(stage, caravan, report);
+      vacuum(caravan);
+      Waiting.untilInStep(caravan);
+      compare(stage, options, caravan, report);
+      live(stage, options, caravan, threads, report);
+      far(wire, options, caravan, report);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } finally {
+      threads.shutdownNow();
+      caravan.close();
+    }
+  }
+
+  private static void fill(Stage stage, CaravanHub caravan, Report report) {
+    Database client = caravan.clients().get(0);
+    String filled = "select count(*) from caravan.cursor where cursor -> 'filled' ? 'public.users'";
+    Report.Case fill =
+        report.begin("fill", "an empty client gets %,d rows".formatted(stage.rows()), "COPY");
+    fill.add("COPY", "s", seconds(() -> copy(caravan.central(), client)));
+    caravan.start();
+    fill.add(
+        "caravan",
+        "s",
+        seconds(() -> Waiting.until("it is filled", () -> client.value(filled).equals("1"))));
+    client.execute("drop table copied");
+    fill.print();
+  }
+
+  private static void compare(Stage stage, Options options, CaravanHub caravan, Report report) {
+    String rows = "a client of %,d rows".formatted(stage.rows());
+    Report.Case equal = report.begin("compare", rows, "bare digests");
+    Report.Case differing = report.begin("compare and repair", rows, "nothing differs");
+    reconcile(caravan);
+    for (int turn = 0; turn < options.turns(); turn++) {
+      equal.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan)));
+      double millis = reconcile(caravan);
+      equal.add("nothing differs", "ms", millis);
+      spoil(caravan.clients().get(0), stage.rows());
+      differing.add("nothing differs", "ms", millis);
+      differing.add("1,000 differences", "ms", reconcile(caravan));
+      Waiting.untilInStep(caravan);
+      vacuum(caravan);
+    }
+    equal.print();
+    differing.print();
+  }
+
+  private static void live(
+      Stage stage, Options options, CaravanHub caravan, ExecutorService threads, Report report) {
+    Report.Case live =
+        report.begin("live", "latency of %d changes/s".formatted(RATE), "nothing is compared");
+    for (int turn = 0; turn < options.turns(); turn++) {
+      Latency.atRate(stage, options, caravan, caravan.clients(), RATE);
+      add(live, "nothing is compared", stage, options, caravan);
+      AtomicBoolean comparing = new AtomicBoolean(true);
+      Future<?> runs =
+          threads.submit(
+              () -> {
+                while (comparing.get()) {
+                  reconcile(caravan);
+                }
+              });
+      add(live, "one comparison after another", stage, options, caravan);
+      comparing.set(false);
+      get(runs);
+    }
+    live.print();
+  }
+
+  private static void add(
+      Report.Case live, String when, Stage stage, Options options, CaravanHub caravan) {
+    Sample millis = Latency.atRate(stage, options, caravan, caravan.clients(), RATE).millis();
+    live.add(when, "p50, ms", millis.median()).add(when, "p99, ms", millis.percentile(99));
+  }
+
+  private static void far(Wire wire, Options options, CaravanHub caravan, Report report) {
+    Report.Case far = report.begin("far", "a client that is 100 ms away", "");
+    for (int turn = 0; turn < options.turns(); turn++) {
+      double near = reconcile(caravan);
+      wire.delay(FAR.dividedBy(2));
+      reconcile(caravan); // which may have to connect
+      far.add("caravan", "round trips", (reconcile(caravan) - near) / FAR.toMillis());
+      wire.delay(Duration.ZERO);
+    }
+    far.print();
+  }
+
+  /** How long a comparison takes, in milliseconds, by central's clock. */
+  private static double reconcile(CaravanHub caravan) {
+    Database central = caravan.central();
+    String run = central.value("select caravan.reconcile('c1')");
+    String state = "select state from caravan.reconciliation where id = " + run;
+    Waiting.until("it is compared", () -> !isUnderWay(central.value(state)));
+    if (!central.value(state).equals("done")) {
+      throw new IllegalStateException(
+          central.value("select notes from caravan.reconciliation where id = " + run));
+    }
+    return Double.parseDouble(
+        central.value(
+            "select 1000 * extract(epoch from ended_at - started_at) from caravan.reconciliation where id = "
+                + run));
+  }
+
+  private static boolean isUnderWay(String state) {
+    return state.equals("requested") || state.equals("running");
+  }
+
+  /** 400 stale, 300 missing, 300 surplus rows, anywhere. */
+  private static void spoil(Database client, int rows) {
+    client.execute(
+        """
+        update users set email = email || ' '
+        where id in (select distinct 1 + trunc(random() * %1$d)::int from generate_series(1, 400));
+        delete from users
+        where id in (select distinct 1 + trunc(random() * %1$d)::int from generate_series(1, 300));
+        insert into users select %1$d + i, 'surplus', '' from generate_series(1, 300) as i;
+        insert into caravan.owned (client, target, source, key)
+        select 'c1', 'public.users', 'public.users', jsonb_build_array(%1$d + i) from generate_series(1, 300) as i;
+        """
+            .formatted(rows));
+  }
+
+  private static void bare(CaravanHub caravan) {
+    CompletableFuture<?> there =
+        CompletableFuture.runAsync(() -> caravan.clients().get(0).query(BARE));
+    caravan.central().query(BARE);
+    there.join();
+  }
+
+  private static void vacuum(CaravanHub caravan) {
+    caravan.central().execute("vacuum analyze");
+    caravan.clients().get(0).execute("vacuum analyze");
+  }
+
+  private static void copy(Database central, Database client) {
+    try (Connection from = central.dataSource().getConnection();
+        Connection to = client.dataSource().getConnection();
+        PipedOutputStream out = new PipedOutputStream();
+        PipedInputStream in = new PipedInputStream(out, 1 << 16)) {
+      CompletableFuture<?> reading = CompletableFuture.runAsync(() -> copyOut(from, out));
+      new CopyManager((BaseConnection) to).copyIn("copy copied (id, name, email) from stdin", in);
+      reading.join();
+    } catch (SQLException | IOException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static void copyOut(Connection from, PipedOutputStream to) {
+    try (to) {
+      new CopyManager((BaseConnection) from).copyOut("copy users (id, name, email) to stdout", to);
+    } catch (SQLException | IOException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static double seconds(Runnable work) {
+    long start = System.nanoTime();
+    work.run();
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private static void get(Future<?> work) {
+    try {
+      work.get();
+    } catch (InterruptedException | ExecutionException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}
