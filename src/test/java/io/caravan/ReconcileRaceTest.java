@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 class ReconcileRaceTest {
   private static final int WRITERS = 3;
   private static final int BUSY_KEYS = 60;
+  private static final int KINDS = 9;
 
   private final Duration time = Duration.ofSeconds(Long.getLong("race.seconds", 30));
   private final long seed = Long.getLong("race.seed", System.nanoTime());
@@ -47,15 +48,20 @@ class ReconcileRaceTest {
   void onlyWhatWasSpoiledIsFoundAndNothingGoesBack() throws Exception {
     central.execute(
         """
-        create table users (id int primary key, name text, version bigint);
+        create table users (
+          id int primary key, name text, version bigint, note text, amount numeric, at timestamptz, ratio float8
+        );
         create sequence versions;
-        insert into users select i, 'quiet', 0 from generate_series(1001, 1500) as i;
-        select caravan.track('users', '{name, version}');
+        insert into users
+        select i, U&'qui\\00e9t', 0, null, 1.0, '2024-10-27 02:30+02', 'Infinity' from generate_series(1001, 1500) as i;
+        select caravan.track('users', '{name, version, note, amount, at, ratio}');
         """);
     caravan.client(
         "blog",
         """
-        create table members (id int primary key, name text, version bigint);
+        create table members (
+          id int primary key, name text, version bigint, note text, amount numeric, at timestamptz, ratio float8
+        );
         create table newest (id int primary key, version bigint);
         create table went_back (id int, version bigint, newest bigint);
         create function watch() returns trigger language plpgsql set search_path = public as $$
@@ -73,7 +79,8 @@ class ReconcileRaceTest {
         """,
         """
         [{"source": "public.users", "table": "public.members", "key": {"id": "id"},
-          "columns": {"name": "name", "version": "version"}}]
+          "columns": {"name": "name", "version": "version", "note": "note", "amount": "amount", "at": "at",
+            "ratio": "ratio"}}]
         """);
     caravan.set("caravan.reconcile", "200").set("caravan.reconcile.percent", "0").start();
     await().until(() -> !central.query("table caravan.verification").isEmpty());
@@ -89,11 +96,12 @@ class ReconcileRaceTest {
     for (long end = System.nanoTime() + time.toNanos(); System.nanoTime() < end; runs++) {
       List<Integer> keys =
           random.ints(random.nextInt(4), 1001, 1501).distinct().sorted().boxed().toList();
-      keys.forEach(key -> spoil(key, random.nextBoolean()));
+      List<Integer> differing =
+          keys.stream().map(key -> spoil(key, random.nextInt(KINDS))).sorted().toList();
       spoiled += keys.size();
       assertThat(reconcile())
           .as("run %d of -Drace.seed=%d", runs, seed)
-          .isEqualTo(keys + " " + keys.size() + " repaired");
+          .isEqualTo(differing + " " + keys.size() + " repaired");
     }
     writing.set(false);
     for (Future<?> writer : writers) {
@@ -114,19 +122,22 @@ class ReconcileRaceTest {
           Statement statement = connection.createStatement()) {
         while (writing.get()) {
           int key = 1 + random.nextInt(BUSY_KEYS);
+          // In turn, for a version that was drawn before another one may be written after it.
+          String inTurn = "select pg_advisory_xact_lock(" + key + ");";
           statement.execute(
-              switch (random.nextInt(4)) {
-                case 0 -> "delete from users where id = " + key;
-                case 1 ->
-                    """
-                    insert into users values (%d, 'new', nextval('versions'))
-                    on conflict (id) do update set version = excluded.version
-                    """
-                        .formatted(key);
-                default ->
-                    "update users set version = nextval('versions'), name = name || '.' where id = "
-                        + key;
-              });
+              inTurn
+                  + switch (random.nextInt(4)) {
+                    case 0 -> "delete from users where id = " + key;
+                    case 1 ->
+                        """
+                        insert into users values (%d, 'new', nextval('versions'))
+                        on conflict (id) do update set version = excluded.version
+                        """
+                            .formatted(key);
+                    default ->
+                        "update users set version = nextval('versions'), name = name || '.' where id = "
+                            + key;
+                  });
           written.incrementAndGet();
         }
       }
@@ -134,13 +145,30 @@ class ReconcileRaceTest {
     };
   }
 
-  private void spoil(int key, boolean remove) {
+  /** Spoils a row, or adds one that central does not have; returns its key. */
+  private int spoil(int key, int kind) {
+    String surplus =
+        """
+        insert into members values (%1$d, 'surplus', 0);
+        insert into caravan.owned (client, target, source, key)
+        values ('blog', 'public.members', 'public.users', '[%1$d]')
+        """;
+    String update = "update members set %s where id = %d";
     caravan
         .database("blog")
         .execute(
-            (remove ? "delete from members" : "update members set name = 'spoiled'")
-                + " where id = "
-                + key);
+            switch (kind) {
+              case 0 -> "delete from members where id = " + key;
+              case 1 -> surplus.formatted(key + 1000);
+              case 2 -> update.formatted("name = name || ' '", key);
+              case 3 -> update.formatted("name = normalize(name, NFD)", key);
+              case 4 -> update.formatted("name = null", key);
+              case 5 -> update.formatted("note = ''", key);
+              case 6 -> update.formatted("amount = 1.00", key);
+              case 7 -> update.formatted("at = at + interval '1 hour'", key);
+              default -> update.formatted("ratio = null", key);
+            });
+    return kind == 1 ? key + 1000 : key;
   }
 
   /** The keys that a comparison finds, and how many of them it has repaired. */
@@ -164,8 +192,6 @@ class ReconcileRaceTest {
 
   private void awaitEqual() throws SQLException {
     caravan.awaitEqual(
-        "select id, name, version from users order by id",
-        "blog",
-        "select * from members order by id");
+        "select * from users order by id", "blog", "select * from members order by id");
   }
 }

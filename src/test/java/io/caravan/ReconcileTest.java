@@ -112,6 +112,38 @@ class ReconcileTest {
             "done: 5000 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped {}");
   }
 
+  /** Another one would wait for two minutes, lest the first one is only slow. */
+  @Test
+  void aRunGoesOnWhenItsHubIsKilled() throws Exception {
+    given(SHARED);
+    HubProcess hub = caravan.startProcess("-Xmx256m");
+    String filled = "select count(*) from caravan.cursor where cursor -> 'filled' ? 'public.users'";
+    await().atMost(Duration.ofMinutes(2)).until(() -> blog().value(filled).equals("1"));
+    blog().execute("update members set mail = 'x' where user_id = 3");
+    String run;
+    try (Connection connection = blog().dataSource().getConnection();
+        Statement statement = connection.createStatement()) {
+      connection.setAutoCommit(false);
+      statement.execute("lock members in access exclusive mode");
+      run = central.value("select caravan.reconcile('blog')");
+      String underWay = "select count(*) from caravan.reconciliation where step > 1 and id = ";
+      await().atMost(Duration.ofMinutes(1)).until(() -> count(underWay + run) == 1);
+
+      hub.kill();
+    }
+    assertThat(last()).startsWith("running");
+    central.execute("update caravan.reconciliation set alive_at = alive_at - interval '2 minutes'");
+    caravan.startProcess("-Xmx256m");
+
+    awaitEnd(run);
+
+    assertThat(last())
+        .isEqualTo(
+            "done: 5000 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped {}");
+    assertThat(blog().value("select mail from members where user_id = 3"))
+        .isEqualTo("u3@example.org");
+  }
+
   /** The comparison waits for a lock in central, which no pump needs. */
   @Test
   void aComparisonThatTakesLongDoesNotDelayThePump() throws Exception {
