@@ -180,7 +180,6 @@ class ReconcileTest {
               letAMinutePass(); // the first ones may have come before the client was filled
               return central.value(equalAsOf) != null;
             });
-    String first = central.value(equalAsOf);
     MeterRegistry metrics =
         caravan.hub().getCamelContext().getRegistry().findSingleByType(MeterRegistry.class);
     await()
@@ -188,8 +187,14 @@ class ReconcileTest {
             () -> metrics.get("caravan.verified.age").tag("client", "blog").gauge().value() < 60);
 
     blog().execute("update members set mail = 'x' where user_id = 3");
-    letAMinutePass();
-    await().until(() -> !first.equals(central.value(equalAsOf)));
+    String isLater = "select equal_as_of > '%s' from caravan.verified";
+    String spoiledAt = central.value("select now()");
+    await()
+        .until(
+            () -> {
+              letAMinutePass(); // one may have begun before
+              return central.value(isLater.formatted(spoiledAt)).equals("t");
+            });
     assertThat(blog().value("select mail from members where user_id = 3"))
         .isEqualTo("u3@example.org");
 
