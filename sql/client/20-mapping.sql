@@ -298,12 +298,13 @@ begin
       )
       delete from %s as t using gone where %s
     $q$, incoming, relation, gone_matches);
+    -- Without statistics PostgreSQL would join by comparing each with each. It does not join a subquery for a value.
     own := format($q$
       insert into caravan.owned (client, target, source, key)
       select $2, $3, $4, change.key
-      from %s and not exists (
-        select from caravan.owned o where o.key = change.key and o.source = $4 and o.target = $3 and o.client = $2
-      )
+      from %s and (
+        select true from caravan.owned o where o.key = change.key and o.source = $4 and o.target = $3 and o.client = $2
+      ) is null
       on conflict do nothing
     $q$, case when filtered then incoming || ' where new.passes'
       else 'jsonb_to_recordset($1) as change (key jsonb, "row" jsonb) where change.row is not null' end);

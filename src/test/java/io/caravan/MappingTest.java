@@ -133,6 +133,34 @@ class MappingTest {
     }
 
     @Test
+    void ofATableWithoutStatisticsAreFilledWithoutReadingItAgainAndAgain() {
+      caravan.set("caravan.reconcile.percent", "0");
+      central.execute(
+          "insert into users (id, name) select i, 'user ' || i from generate_series(10, 5009) i");
+      startWith(
+          "create table members (id bigint primary key, name text)",
+          """
+          [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
+          """);
+      caravan.awaitEqual(
+          "select id, name from users order by id",
+          "blog",
+          "select id, name from members order by id");
+
+      await()
+          .untilAsserted(
+              () ->
+                  assertThat(
+                          blog()
+                              .value(
+                                  """
+                                  select n_tup_ins > 5000 and seq_tup_read < 5000
+                                  from pg_stat_user_tables where relname = 'owned'
+                                  """))
+                      .isEqualTo("t"));
+    }
+
+    @Test
     void thatAreNotMappedAreTheClientsOwn() {
       startWith(
           """
