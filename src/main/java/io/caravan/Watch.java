@@ -20,7 +20,7 @@ final class Watch {
   private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   // So long that a page brings more than it costs to ask for it.
-  private static final int LOOK_MILLIS = 10;
+  private static final int LOOK_MILLIS = 5;
   // Another hub that holds the lock may vanish.
   private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
   // How long nothing is heard before the server is asked whether it is still there.
