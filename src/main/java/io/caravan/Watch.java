@@ -19,8 +19,11 @@ final class Watch {
   private static final long RUSH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-  // So long that a page brings more than it costs to ask for it.
-  private static final int LOOK_MILLIS = 5;
+  // The more is written, the longer it waits: larger pages cost less for each change, and leave the
+  // processors to those who write.
+  private static final int SHORTEST_LOOK_MILLIS = 5;
+  private static final int LONGEST_LOOK_MILLIS = 40;
+  private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
   // Another hub that holds the lock may vanish.
   private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
   // How long nothing is heard before the server is asked whether it is still there.
@@ -37,6 +40,9 @@ final class Watch {
   private long triedAt;
   private long newsAt;
   private String snapshot = "";
+  private long transactions;
+  private long lookedAt;
+  private int lookMillis = SHORTEST_LOOK_MILLIS;
 
   /**
    * Falls asleep, if that is possible.
@@ -60,7 +66,7 @@ final class Watch {
   /** How long to wait for rings before {@link #seesNews} is to be called again. */
   int patienceMillis() {
     if (!asleep) {
-      return LOOK_MILLIS;
+      return lookMillis;
     }
     return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
   }
@@ -97,6 +103,7 @@ final class Watch {
     asleep = false;
     holdsLock = false;
     snapshot = "";
+    lookMillis = SHORTEST_LOOK_MILLIS;
   }
 
   private boolean look(long now) throws SQLException {
@@ -106,6 +113,7 @@ final class Watch {
         statement.executeQuery("select news, snapshot from caravan.news(" + since + ")")) {
       answer.next();
       news = answer.getBoolean(1);
+      pace(answer.getString(2), now);
       snapshot = answer.getString(2);
     }
     if (news) {
@@ -114,6 +122,18 @@ final class Watch {
       news = fallAsleep(now);
     }
     return news;
+  }
+
+  /** Decides when to look again, by how many transactions there were since the last time. */
+  private void pace(String now, long at) {
+    long known = Long.parseLong(now.split(":", -1)[1]);
+    if (!snapshot.isEmpty()) {
+      double seconds = Math.max(at - lookedAt, 1) / 1e9;
+      double millis = (known - transactions) / seconds / TRANSACTIONS_PER_SECOND_FOR_A_MILLI;
+      lookMillis = (int) Math.min(Math.max(millis, SHORTEST_LOOK_MILLIS), LONGEST_LOOK_MILLIS);
+    }
+    transactions = known;
+    lookedAt = at;
   }
 
   /** Whether it has fallen asleep just now: then there may be changes that came before. */
