@@ -35,14 +35,23 @@ public final class Reads {
                   until),
           ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
+  private volatile long wokenAt = System.nanoTime();
 
   // A pump that finds no route is one that Camel is just stopping.
   @Produce("direct:read?timeout=1000")
   private Query central;
 
-  /** The time for {@link #next}, in nanoseconds. */
-  public long now() {
-    return System.nanoTime();
+  /** All clients are about to be woken, for there may be changes. */
+  public void wake() {
+    wokenAt = System.nanoTime();
+  }
+
+  /**
+   * When the clients were last woken, in nanoseconds: for a pump that begins, as what it has to
+   * read. It may have been woken more than once, but remembers one.
+   */
+  public long wokenAt() {
+    return wokenAt;
   }
 
   /**
@@ -54,7 +63,8 @@ public final class Reads {
    * @param held the client's next keys, while it is being swept
    * @param pageRows how many changes the page has at most
    * @param pageBytes after how many bytes it takes no further row
-   * @param wokenAt when the pump was woken: what nobody has read since then may have changed
+   * @param wokenAt what {@link #wokenAt()} was when the pump began: a page that was read before is
+   *     not the last
    * @throws CentralFailure if central can't be read
    */
   public Map<String, Object> next(
