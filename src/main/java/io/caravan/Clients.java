@@ -13,7 +13,6 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Pattern;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
-import org.apache.camel.ExchangeException;
 import org.apache.camel.ExchangeProperty;
 import org.apache.camel.Header;
 import org.apache.camel.health.HealthCheckResultBuilder;
@@ -103,14 +102,15 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   /**
    * A run has failed: the client rests, each time for longer.
    *
-   * @param endpoint which of the two databases it was, as Camel's URI
+   * @param endpoint what was asked last, as Camel's URI; null: nothing yet
    */
   public void failed(
       @Header("client") String client,
-      @ExchangeException Exception error,
+      @ExchangeProperty(Exchange.EXCEPTION_CAUGHT) Exception error,
       @ExchangeProperty(Exchange.FAILURE_ENDPOINT) String endpoint) {
     if (!stopping) {
-      boolean atCentral = error instanceof CentralFailure || endpoint.startsWith(CENTRAL);
+      boolean atCentral =
+          error instanceof CentralFailure || (endpoint != null && endpoint.startsWith(CENTRAL));
       client(client).failed(Cause.of(error), atCentral);
     }
   }
