@@ -104,9 +104,7 @@ begin
     where %s
   $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed), key_texts,
     source_key, key_columns, source_row, spec ->> 'rows',
-    case when in_stretches then format(
-      'join unnest($2) as "caravan.stretch" ("caravan.first") on %I between "caravan.first" and "caravan.first" + 15',
-      spec -> 'source_key' ->> 0) end, condition);
+    case when in_stretches then caravan.join_stretches(quote_ident(spec -> 'source_key' ->> 0)) end, condition);
 end
 $$;
 

@@ -19,7 +19,7 @@ grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.c
 -- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
 grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows, caravan.mapped_values,
   caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash, caravan.part_of,
-  caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.in_order,
+  caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.join_stretches, caravan.in_order,
   caravan.digest, caravan.list to caravan_hub;
 grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
   caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified

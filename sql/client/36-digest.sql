@@ -141,8 +141,8 @@ begin
     from %s as t %s
     where %s
   $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed),
-    key_texts, key_columns, target ->> 'table', case when in_stretches then format(
-      'join unnest($2) as s (first) on t.%I between s.first and s.first + 15', spec #>> '{key,0,name}') end, condition);
+    key_texts, key_columns, target ->> 'table',
+    case when in_stretches then caravan.join_stretches('t.' || quote_ident(spec #>> '{key,0,name}')) end, condition);
 end
 $$;
 

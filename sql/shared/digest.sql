@@ -111,6 +111,17 @@ begin
 end
 $$;
 
+-- What keeps a query to the rows with a key in one of the stretches $2.
+create or replace function caravan.join_stretches(key text)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format(
+    'join unnest($2) as "caravan.stretch" ("caravan.first") on %s between "caravan.first" and "caravan.first" + 15', key)
+$$;
+
 -- A part of a table that is read at once, so that no statement takes long: `blocks` blocks from `from_block` on. All at
 -- once, where only some stretches of its key are read.
 -- Relies on: a condition on ctid reads only those blocks, since PostgreSQL 14.
