@@ -12,10 +12,10 @@ import org.apache.camel.Produce;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
- * {@link Chains}.
+ * {@link Chains} and {@link Fills}.
  */
 public final class Reads {
-  // As many threads as there are chains in the midst of a backlog.
+  // As many threads as there are chains in the midst of a backlog, and fills.
   private final Executor ahead =
       Executors.newCachedThreadPool(
           work -> {
@@ -34,6 +34,7 @@ public final class Reads {
                   stand.pageBytes(),
                   until),
           ahead);
+  private final Fills fills = new Fills(this::readToFill, ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
   private volatile long wokenAt = System.nanoTime();
 
@@ -77,12 +78,15 @@ public final class Reads {
       @Header("wokenAt") long wokenAt)
       throws CentralFailure {
     Optional<Standpoint> standpoint = Standpoint.of(cursor, sources);
-    if (standpoint.isEmpty()) {
+    Page page;
+    if (standpoint.isPresent()) {
+      Chains.Stand stand = new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes);
+      page = chains.next(stand, wokenAt);
+    } else if (held == null) {
+      page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
+    } else {
       return read(cursor, sources, held, pageRows, pageBytes, null);
     }
-    Page page =
-        chains.next(
-            new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
     Map<String, Object> row = new HashMap<>(page.row());
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
@@ -99,6 +103,14 @@ public final class Reads {
    */
   public void refused(String client) {
     refusedAt.put(client, System.nanoTime());
+  }
+
+  private Page readToFill(Fills.Place place) throws CentralFailure {
+    long began = System.nanoTime();
+    return new Page(
+        read(place.cursor(), place.sources(), null, place.pageRows(), place.pageBytes(), null),
+        began,
+        Optional.empty());
   }
 
   private Map<String, Object> read(
