@@ -23,11 +23,12 @@ create table if not exists caravan.owned (
 comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';
 
 create table if not exists caravan.prepared (
-  client     text not null,
-  source     text not null,
-  made_for   text not null,
-  statements jsonb not null,
+  id       bigint generated always as identity,
+  client   text not null,
+  source   text not null,
+  made_for text not null,
+  targets  jsonb not null,
   constraint prepared_pk primary key (client, source)
 );
-comment on table caravan.prepared is 'What a mapping comes to, so that it is not worked out for each page';
-comment on column caravan.prepared.made_for is 'A digest of what they depend on: mapping, source and tables';
+comment on table caravan.prepared is 'What a mapping comes to, so that it is not worked out for each page; the functions upsert_<id>_<n> and remove_<id>_<n> are part of it';
+comment on column caravan.prepared.made_for is 'A digest of what it depends on: mapping, source and tables; empty: it is to be worked out anew';

@@ -4,8 +4,48 @@
 -- client's own triggers name is found as it is for anybody else who writes to its tables.
 -- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
 
--- The statements for what a page brings of one source: [{"target", "n", "upsert", …}], with the order `n` of the targets,
--- parents first. They are kept for the next page.
+-- Makes the functions that write to the targets of a source, caravan.upsert_<id>_<n> and caravan.remove_<id>_<n>, and drops
+-- those that are no longer needed. PostgreSQL keeps the plans of their statements, and an EXECUTE would plan each anew.
+-- Relies on: they run with the rights of who calls them, as a statement of his own would.
+create or replace function caravan.make_writers(id bigint, statements jsonb)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  body constant text := e'#variable_conflict use_column\ndeclare "caravan.rows" bigint;\nbegin\n%s;\n'
+    'get diagnostics "caravan.rows" = row_count;\n%s\nreturn "caravan.rows";\nend';
+  made text[] := '{}';
+  name text;
+  code text;
+  old oid;
+begin
+  for name, code in
+    select kind || '_' || make_writers.id || '_' || (s ->> 'n'), format(body, s ->> kind, case kind when 'upsert' then (s ->> 'own') || ';' end)
+    from jsonb_array_elements(statements) as s, unnest('{upsert,remove}'::text[]) as kind
+  loop
+    made := made || name;
+    old := to_regprocedure(format('caravan.%I(jsonb, text, text, text)', name));
+    if code is distinct from (select prosrc from pg_proc where oid = old) then
+      execute format('create or replace function caravan.%I(jsonb, text, text, text) returns bigint language plpgsql as %L', name, code);
+      execute format('revoke execute on function caravan.%I from public', name);
+      execute format('grant execute on function caravan.%I to caravan_hub', name);
+    end if;
+  end loop;
+  for name in
+    select proname
+    from pg_proc
+    where pronamespace = 'caravan'::regnamespace and proname ~ format('^(upsert|remove)_%s_[0-9]+$', make_writers.id)
+      and proname <> all (made)
+  loop
+    execute format('drop function caravan.%I', name);
+  end loop;
+end
+$$;
+
+-- What a page that brings changes of one source is applied with: [{"target", "n", "clear", …}], the statements of each
+-- target, and the order `n` of the targets, parents first. It is kept for the next page.
 create or replace function caravan.prepared(client text, mapping jsonb, source text, description jsonb)
 returns jsonb
 language plpgsql
@@ -19,10 +59,11 @@ declare
     where t ->> 'source' = prepared.source
   );
   made jsonb := (
-    select p.statements
+    select p.targets
     from caravan.prepared p
     where p.client = prepared.client and p.source = prepared.source and p.made_for = for_this
   );
+  number bigint;
 begin
   if made is null then
     select coalesce(jsonb_agg(to_jsonb(s) || jsonb_build_object('source', prepared.source, 'target', target -> 'table', 'n', n)), '[]')
@@ -30,9 +71,18 @@ begin
     from (select target, row_number() over (order by depth, "position") as n from caravan.targets(mapping)) as t
     cross join lateral caravan.statements(target, description) as s
     where target ->> 'source' = prepared.source;
-    insert into caravan.prepared as p (client, source, made_for, statements)
-    values (prepared.client, prepared.source, for_this, made)
-    on conflict on constraint prepared_pk do update set made_for = excluded.made_for, statements = excluded.statements;
+    insert into caravan.prepared as p (client, source, made_for, targets)
+    values (prepared.client, prepared.source, for_this, '[]')
+    on conflict on constraint prepared_pk do update set made_for = excluded.made_for
+    returning p.id into number;
+    perform caravan.make_writers(number, made);
+    made := (
+      select coalesce(jsonb_agg(s - 'own' || jsonb_build_object(
+        'upsert', format('select caravan.upsert_%s_%s($1, $2, $3, $4)', number, s -> 'n'),
+        'remove', format('select caravan.remove_%s_%s($1, $2, $3, $4)', number, s -> 'n'))), '[]')
+      from jsonb_array_elements(made) as s
+    );
+    update caravan.prepared p set targets = made where p.id = number;
   end if;
   return made;
 end
@@ -52,6 +102,23 @@ begin
     statements := statements || caravan.prepared(client, mapping, name, sources -> name);
   end loop;
   return statements;
+end
+$$;
+
+-- Has what is prepared for a client worked out anew: its tables may have changed. For sources that are no longer mapped
+-- it is dropped.
+create or replace function caravan.prepare_anew(client text, mapping jsonb)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update caravan.prepared p set made_for = '' where p.client = prepare_anew.client and p.made_for <> '';
+  perform caravan.make_writers(p.id, '[]')
+  from caravan.prepared p
+  where p.client = prepare_anew.client and not mapping @> jsonb_build_array(jsonb_build_object('source', p.source));
+  delete from caravan.prepared p
+  where p.client = prepare_anew.client and not mapping @> jsonb_build_array(jsonb_build_object('source', p.source));
 end
 $$;
 
@@ -76,8 +143,7 @@ begin
       removed := removed + count;
     end if;
     if s.filtered and changes ? s.source or changes -> s.source @? '$[*] ? (!exists(@.row))' then
-      execute s.remove using changes -> s.source, client, s.target, s.source;
-      get diagnostics count = row_count;
+      execute s.remove into count using changes -> s.source, client, s.target, s.source;
       removed := removed + count;
     end if;
   end loop;
@@ -98,14 +164,10 @@ declare
 begin
   perform set_config('search_path', current_setting('caravan.search_path'), true);
   for s in select * from jsonb_to_recordset(statements)
-      as s (source text, target text, upsert text, own text, n int) where changes ? source order by n
+      as s (source text, target text, upsert text, n int) where changes ? source order by n
   loop
-    execute s.upsert using changes -> s.source, client, s.target, s.source;
-    get diagnostics count = row_count;
+    execute s.upsert into count using changes -> s.source, client, s.target, s.source;
     written := written + count;
-    if s.own is not null then
-      execute s.own using changes -> s.source, client, s.target, s.source;
-    end if;
   end loop;
   return written;
 end
@@ -312,7 +374,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform caravan.check(mapping);
-  delete from caravan.prepared p where p.client = standing.client;
+  perform caravan.prepare_anew(client, mapping);
   select c.step, c.cursor, c.applied_at > now() - interval '5 s'
   into step, cursor, recent
   from caravan.cursor c
@@ -340,6 +402,8 @@ set intervalstyle = 'postgres'
 set bytea_output = 'hex'
 set extra_float_digits = 1
 set lc_monetary = 'C'
+set enable_seqscan = off  -- plans are kept, and those for a small table would be kept for a large one
+set jit = off
 as $$
 declare
   statements jsonb;
@@ -386,7 +450,7 @@ begin
     when data_exception or integrity_constraint_violation or raise_exception or cardinality_violation then
       begin
         -- Perhaps nothing is wrong with the data, and the statements are for what the table was.
-        delete from caravan.prepared p where p.client = apply_page.client;
+        perform caravan.prepare_anew(client, mapping);
         statements := caravan.prepared(client, mapping, page -> 'sources');
         select a.written, a.removed, a.refused into written, removed, refused
         from caravan.apply_carefully(client, statements, page -> 'cleared', changes) as a;
