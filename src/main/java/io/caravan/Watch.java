@@ -21,7 +21,7 @@ final class Watch {
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   // The more is written, the longer it waits: larger pages cost less for each change, and leave the
   // processors to those who write.
-  private static final int SHORTEST_LOOK_MILLIS = 5;
+  private static final int SHORTEST_LOOK_MILLIS = 2;
   private static final int LONGEST_LOOK_MILLIS = 40;
   private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
   // Another hub that holds the lock may vanish.

@@ -11,6 +11,8 @@ import java.util.function.Consumer;
 /** Lets contenders take turns, so that what disturbs the machine for a while disturbs all. */
 final class Turns {
   private static final Duration WARM_UP = Duration.ofSeconds(2);
+  // A hub runs for weeks. How long its code is being compiled is seen where it is started.
+  private static final Duration FIRST_WARM_UP = Duration.ofSeconds(20);
 
   private Turns() {}
 
@@ -37,14 +39,18 @@ final class Turns {
       // Article and native start anew with each turn; what they have compiled stays in the servers.
       contender.resume();
       Waiting.untilInStep(contender);
-      warmUp(contender, rows);
+      warmUp(contender, rows, FIRST_WARM_UP);
       contender.pause();
     }
   }
 
   /** Writes for a while. */
   static void warmUp(Contender contender, int rows) {
-    int count = (int) Math.min(rows, 500 * WARM_UP.toSeconds());
+    warmUp(contender, rows, WARM_UP);
+  }
+
+  private static void warmUp(Contender contender, int rows, Duration time) {
+    int count = (int) Math.min(rows, 500 * time.toSeconds());
     try (Writers writers = new Writers(contender.central(), 2, rows, Writers.TRACKED)) {
       writers.writeAll(1, count, 500);
     }
