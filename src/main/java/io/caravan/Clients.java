@@ -15,6 +15,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.ExchangeProperty;
 import org.apache.camel.Header;
+import org.apache.camel.Headers;
 import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 import org.apache.camel.spi.OnCamelContextStopping;
@@ -44,9 +45,14 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     super("caravan", "caravan-clients");
   }
 
-  /** Whether a client is to be left alone: its time has not come yet. */
-  public boolean isResting(String client) {
-    return stopping || client(client).isResting();
+  /**
+   * The pump of a client begins.
+   *
+   * @param headers {@code resting} is set to whether the client is to be left alone: its time has
+   *     not come yet
+   */
+  public void begin(@Header("client") String client, @Headers Map<String, Object> headers) {
+    headers.put("resting", stopping || client(client).isResting());
   }
 
   /** The clients whose rest is over. */
@@ -65,17 +71,20 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   }
 
   /**
-   * Whether another hub has applied pages since this one last looked, and not long ago. Then it is
-   * left to that hub, and looked at again in a while.
+   * It is known where a client stands.
    *
    * @param step where the client stands
    * @param recent whether a page was applied within the last seconds
+   * @param headers {@code byAnother} is set to whether another hub has applied pages since this one
+   *     last looked, and not long ago. Then the client is left to that hub, and looked at again in
+   *     a while
    */
-  public boolean isServedByAnother(
+  public void found(
       @Header("client") String client,
       @Header("step") long step,
-      @Header("recent") boolean recent) {
-    return client(client).isServedByAnother(step, recent);
+      @Header("recent") boolean recent,
+      @Headers Map<String, Object> headers) {
+    headers.put("byAnother", client(client).isServedByAnother(step, recent));
   }
 
   /** Another hub was quicker. */

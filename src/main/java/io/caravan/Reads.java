@@ -1,14 +1,17 @@
 package io.caravan;
 
-import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
+import org.apache.camel.Exchange;
 import org.apache.camel.Header;
+import org.apache.camel.Headers;
 import org.apache.camel.Produce;
+import org.apache.camel.ProducerTemplate;
+import org.apache.camel.util.CastUtils;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
@@ -40,7 +43,7 @@ public final class Reads {
 
   // A pump that finds no route is one that Camel is just stopping.
   @Produce("direct:read?timeout=1000")
-  private Query central;
+  private ProducerTemplate central;
 
   /** All clients are about to be woken, for there may be changes. */
   public void wake() {
@@ -48,11 +51,13 @@ public final class Reads {
   }
 
   /**
-   * When the clients were last woken, in nanoseconds: for a pump that begins, as what it has to
-   * read. It may have been woken more than once, but remembers one.
+   * A pump begins.
+   *
+   * @param headers {@code wokenAt} is set to when the clients were last woken, in nanoseconds: it
+   *     may have been more than once, and the pump remembers one
    */
-  public long wokenAt() {
-    return wokenAt;
+  public void begin(@Headers Map<String, Object> headers) {
+    headers.put("wokenAt", wokenAt);
   }
 
   /**
@@ -64,8 +69,7 @@ public final class Reads {
    * @param held the client's next keys, while it is being swept
    * @param pageRows how many changes the page has at most
    * @param pageBytes after how many bytes it takes no further row
-   * @param wokenAt what {@link #wokenAt()} was when the pump began: a page that was read before is
-   *     not the last
+   * @param wokenAt as {@link #begin} has set it: a page that was read before is not the last
    * @throws CentralFailure if central can't be read
    */
   public Map<String, Object> next(
@@ -113,25 +117,21 @@ public final class Reads {
         Optional.empty());
   }
 
+  /** By a template, not by an interface: Camel parses the annotations of these at each call. */
   private Map<String, Object> read(
       String cursor, String sources, String held, int pageRows, int pageBytes, String until)
       throws CentralFailure {
-    try {
-      return central.read(cursor, sources, held, pageRows, pageBytes, until);
-    } catch (SQLException | RuntimeException e) {
-      throw new CentralFailure(e);
+    Map<String, Object> headers = new HashMap<>();
+    headers.put("cursor", cursor);
+    headers.put("sources", sources);
+    headers.put("held", held);
+    headers.put("pageRows", pageRows);
+    headers.put("pageBytes", pageBytes);
+    headers.put("until", until);
+    Exchange answer = central.send(exchange -> exchange.getMessage().setHeaders(headers));
+    if (answer.getException() != null) {
+      throw new CentralFailure(answer.getException());
     }
-  }
-
-  /** The route that asks central. */
-  interface Query {
-    Map<String, Object> read(
-        @Header("cursor") String cursor,
-        @Header("sources") String sources,
-        @Header("held") String held,
-        @Header("pageRows") int pageRows,
-        @Header("pageBytes") int pageBytes,
-        @Header("until") String until)
-        throws SQLException;
+    return CastUtils.cast(answer.getMessage().getBody(Map.class));
   }
 }

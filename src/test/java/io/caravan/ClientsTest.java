@@ -3,6 +3,8 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /** When a hub leaves a client to another. */
@@ -15,16 +17,16 @@ class ClientsTest {
   void aClientThatMovedWithoutThisHubIsServedByAnother() {
     clients.progressed("blog", "[]", 5, CURSOR, "[]");
 
-    assertThat(clients.isServedByAnother("blog", 6, true)).isTrue();
-    assertThat(clients.isResting("blog")).isTrue();
+    assertThat(isServedByAnother(6, true)).isTrue();
+    assertThat(isResting()).isTrue();
   }
 
   @Test
   void aClientThatMovedLongAgoIsNot() {
     clients.progressed("blog", "[]", 5, CURSOR, "[]");
 
-    assertThat(clients.isServedByAnother("blog", 6, false)).isFalse();
-    assertThat(clients.isResting("blog")).isFalse();
+    assertThat(isServedByAnother(6, false)).isFalse();
+    assertThat(isResting()).isFalse();
   }
 
   @Test
@@ -32,11 +34,23 @@ class ClientsTest {
     clients.progressed("blog", "[]", 5, CURSOR, "[]");
     clients.failed("blog", new IOException("no answer"), "jdbc://blog?");
 
-    assertThat(clients.isServedByAnother("blog", 6, true)).isFalse();
+    assertThat(isServedByAnother(6, true)).isFalse();
   }
 
   @Test
   void aHubThatHasJustStartedTakesAClientUp() {
-    assertThat(clients.isServedByAnother("blog", 6, true)).isFalse();
+    assertThat(isServedByAnother(6, true)).isFalse();
+  }
+
+  private boolean isServedByAnother(long step, boolean recent) {
+    Map<String, Object> headers = new HashMap<>();
+    clients.found("blog", step, recent, headers);
+    return headers.get("byAnother").equals(true);
+  }
+
+  private boolean isResting() {
+    Map<String, Object> headers = new HashMap<>();
+    clients.begin("blog", headers);
+    return headers.get("resting").equals(true);
   }
 }

@@ -21,6 +21,9 @@ final class TriggerForms implements Section {
   private static final String LOG =
       "create table log (id bigint generated always as identity %s, xid xid8 not null default pg_current_xact_id(), source integer not null, key %s);";
   private static final String INDEX = "create index on log (xid) include (id);";
+  private static final String DIFFERS =
+      "old.name collate \"C\" is distinct from new.name collate \"C\""
+          + " or old.email collate \"C\" is distinct from new.email collate \"C\"";
   private static final String ROW =
       """
       create function log_row() returns trigger language plpgsql as $$
@@ -29,10 +32,9 @@ final class TriggerForms implements Section {
         return null;
       end
       $$;
-      create trigger log_row after update on users for each row
-      when (old.name collate "C" is distinct from new.name collate "C" or old.email collate "C" is distinct from new.email collate "C")
-      execute function log_row();
-      """;
+      create trigger log_row after update on users for each row when (DIFFERS) execute function log_row();
+      """
+          .replace("DIFFERS", DIFFERS);
   private static final String STATEMENT =
       """
       create function log_statement() returns trigger language plpgsql as $$
@@ -56,6 +58,15 @@ final class TriggerForms implements Section {
     String log = LOG.formatted("primary key", "jsonb");
     String heap = LOG.formatted("", "jsonb");
     FORMS.put("row", log + INDEX + row);
+    FORMS.put("row, does nothing", row.replaceFirst("insert into log [^;]*;", ""));
+    FORMS.put(
+        "row, compares in the function",
+        log
+            + INDEX
+            + row.replace("when (" + DIFFERS + ")", "")
+                .replace("insert", "if " + DIFFERS + " then insert")
+                .replace("return null", "end if; return null"));
+    FORMS.put("row, fillfactor 50", log + INDEX + row + "alter table log set (fillfactor = 50);");
     FORMS.put(
         "row, definer, settings",
         log
