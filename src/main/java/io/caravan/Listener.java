@@ -29,6 +29,19 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
     setLoginTimeout(5);
     setConnectTimeout(5);
     setSocketTimeout(5);
+    if (isKnownToTheDriver(PromptSockets.class)) {
+      setSocketFactory(PromptSockets.class.getName());
+    }
+  }
+
+  /** {@code camel run} compiles the hub's classes into a loader that the driver's does not see. */
+  private static boolean isKnownToTheDriver(Class<?> type) {
+    try {
+      return Class.forName(type.getName(), false, PGSimpleDataSource.class.getClassLoader())
+          == type;
+    } catch (ClassNotFoundException e) {
+      return false;
+    }
   }
 
   /**
