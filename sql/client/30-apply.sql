@@ -112,13 +112,17 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  number bigint;
 begin
   update caravan.prepared p set made_for = '' where p.client = prepare_anew.client and p.made_for <> '';
-  perform caravan.make_writers(p.id, '[]')
-  from caravan.prepared p
-  where p.client = prepare_anew.client and not mapping @> jsonb_build_array(jsonb_build_object('source', p.source));
-  delete from caravan.prepared p
-  where p.client = prepare_anew.client and not mapping @> jsonb_build_array(jsonb_build_object('source', p.source));
+  for number in
+    delete from caravan.prepared p
+    where p.client = prepare_anew.client and not mapping @> jsonb_build_array(jsonb_build_object('source', p.source))
+    returning p.id
+  loop
+    perform caravan.make_writers(number, '[]');
+  end loop;
 end
 $$;
 

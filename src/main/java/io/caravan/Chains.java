@@ -6,7 +6,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 
 /**
@@ -69,7 +68,7 @@ final class Chains {
       if (isFirst) {
         read(stand, next);
       }
-      Page page = join(next);
+      Page page = Page.join(next);
       if (!stand.isFollowedBy(page)) {
         return isFirst ? page : readApart(stand);
       }
@@ -157,14 +156,6 @@ final class Chains {
     long began = System.nanoTime();
     Map<String, Object> row = central.read(stand, until);
     return new Page(row, began, stand.at((String) row.get("cursor")));
-  }
-
-  private static Page join(CompletableFuture<Page> next) throws CentralFailure {
-    try {
-      return next.join();
-    } catch (CompletionException e) {
-      throw new CentralFailure(e.getCause());
-    }
   }
 
   /**

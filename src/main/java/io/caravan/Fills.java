@@ -4,7 +4,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
@@ -42,7 +41,8 @@ final class Fills {
     synchronized (this) {
       known = pages.remove(client);
     }
-    Page page = known != null && known.place.equals(place) ? join(known.page) : central.read(place);
+    Page page =
+        known != null && known.place.equals(place) ? Page.join(known.page) : central.read(place);
     String cursor = (String) page.row().get("cursor");
     if (cursor.contains("\"fill\":")) {
       readAhead(client, place.at(cursor));
@@ -67,14 +67,6 @@ final class Fills {
       page.complete(central.read(place));
     } catch (CentralFailure | RuntimeException | Error e) {
       page.completeExceptionally(e);
-    }
-  }
-
-  private static Page join(CompletableFuture<Page> page) throws CentralFailure {
-    try {
-      return page.join();
-    } catch (CompletionException e) {
-      throw new CentralFailure(e.getCause());
     }
   }
 

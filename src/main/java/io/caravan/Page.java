@@ -3,6 +3,8 @@ package io.caravan;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
 /**
  * What central has answered to a read.
@@ -12,6 +14,15 @@ import java.util.Optional;
  * @param after where the client stands that has applied it; empty where no other can follow
  */
 record Page(Map<String, Object> row, long began, Optional<Chains.Stand> after) {
+
+  /** A page that is being read; waits for it. */
+  static Page join(CompletableFuture<Page> page) throws CentralFailure {
+    try {
+      return page.join();
+    } catch (CompletionException e) {
+      throw new CentralFailure(e.getCause());
+    }
+  }
 
   /** Whether there is nothing to apply. */
   boolean isEmpty() {
