@@ -177,10 +177,12 @@ class RunTest {
     assertThat(count("select count(*) from members")).isEqualTo(3600);
   }
 
-  @Test
-  void whatTheClientRefusesIsNoDifference() throws SQLException {
+  @ParameterizedTest
+  @ValueSource(strings = {"client", "'*'"}) // the client refuses it, or the contract of all
+  void whatIsRefusedIsNoDifference(String by) throws SQLException {
     central.execute("update users set name = 'nobody' where id in (1, 2)");
     fill(SHARED);
+    central.execute("update caravan.dead_letter set client = " + by);
     blog.execute("update members set mail = 'x' where user_id = 3");
 
     assertThat(hub.reconcile())
