@@ -37,7 +37,7 @@ public final class PromptSockets extends SocketFactory {
 
   @Override
   public Socket createSocket(InetAddress host, int port) throws IOException {
-    return createSocket(host.getHostName(), port);
+    return createSocket(host.getHostAddress(), port);
   }
 
   @Override
