@@ -138,6 +138,11 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     }
   }
 
+  /** How many there are. */
+  public int count() {
+    return clients.size();
+  }
+
   /** How a client stands: its state, why and since when, and whether its connection works. */
   public Map<String, Object> standing(String client) {
     return client(client).standing();

@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntSupplier;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 import org.slf4j.Logger;
@@ -37,6 +38,7 @@ final class HealingConnection implements InvocationHandler {
           + " set tcp_user_timeout = 20000";
 
   private final Callable<Connection> source;
+  private final IntSupplier clients;
   private final Thread thread = new Thread(this::stayConnected, "caravan-listener");
   private String channel = "";
   private PGNotificationListener listener = new PGNotificationListener() {};
@@ -44,8 +46,9 @@ final class HealingConnection implements InvocationHandler {
   private volatile boolean connected;
   private volatile boolean closed;
 
-  HealingConnection(Callable<Connection> source) {
+  HealingConnection(Callable<Connection> source, IntSupplier clients) {
     this.source = source;
+    this.clients = clients;
     thread.setDaemon(true);
   }
 
@@ -134,7 +137,11 @@ final class HealingConnection implements InvocationHandler {
         LOG.info("Listening to {} after {} ms, attempt {}", channel, millisSince(lost), attempts);
         attempts = 0;
         causes.clear();
-        hear(connection.unwrap(PGConnection.class), new Watch(statement), statement, listen);
+        hear(
+            connection.unwrap(PGConnection.class),
+            new Watch(statement, clients),
+            statement,
+            listen);
       } catch (Throwable e) { // even an OutOfMemoryError must not leave the hub deaf
         if (connected) {
           connected = false;

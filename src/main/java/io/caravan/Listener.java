@@ -20,8 +20,8 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
 
   private static final long serialVersionUID = 1;
 
-  private transient volatile HealingConnection current =
-      new HealingConnection(super::getConnection);
+  private transient Clients clients = new Clients();
+  private transient volatile HealingConnection current = connection();
 
   /** A listener that gives the server five seconds to take a connection, and to answer. */
   public Listener() {
@@ -51,10 +51,21 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   @Override
   public synchronized Connection getConnection() {
     close();
-    current = new HealingConnection(super::getConnection);
+    current = connection();
     return (Connection)
         Proxy.newProxyInstance(
             PGConnection.class.getClassLoader(), new Class<?>[] {PGConnection.class}, current);
+  }
+
+  private HealingConnection connection() {
+    return new HealingConnection(super::getConnection, () -> clients.count());
+  }
+
+  /**
+   * Those that are woken when there are changes: the more they are, the less often it is looked.
+   */
+  public void setClients(Clients clients) {
+    this.clients = clients;
   }
 
   /** Whether the channel is being heard, as far as is known: a silent network takes ten seconds. */

@@ -4,6 +4,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntSupplier;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -24,6 +25,9 @@ final class Watch {
   private static final int SHORTEST_LOOK_MILLIS = 2;
   private static final int LONGEST_LOOK_MILLIS = 40;
   private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
+  // And the more clients are woken each time. Looking again before they are done makes them apply
+  // the same changes in smaller pages.
+  private static final int CLIENTS_FOR_A_MILLI = 2;
   // Another hub that holds the lock may vanish.
   private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
   // How long nothing is heard before the server is asked whether it is still there.
@@ -33,6 +37,7 @@ final class Watch {
   private static final String BUSY = "busy";
 
   private final Statement statement;
+  private final IntSupplier clients;
   private final long[] rings = new long[RINGS_OF_A_RUSH];
   private int nextRing;
   private boolean asleep;
@@ -48,9 +53,11 @@ final class Watch {
    * Falls asleep, if that is possible.
    *
    * @param statement of a session that has begun to listen
+   * @param clients how many are woken when there is something new
    */
-  Watch(Statement statement) throws SQLException {
+  Watch(Statement statement, IntSupplier clients) throws SQLException {
     this.statement = statement;
+    this.clients = clients;
     newsAt = System.nanoTime();
     for (int i = 0; i < RINGS_OF_A_RUSH; i++) {
       rings[i] = newsAt - 2 * RUSH_NANOS;
@@ -66,7 +73,7 @@ final class Watch {
   /** How long to wait for rings before {@link #seesNews} is to be called again. */
   int patienceMillis() {
     if (!asleep) {
-      return lookMillis;
+      return Math.max(lookMillis, clients.getAsInt() / CLIENTS_FOR_A_MILLI);
     }
     return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
   }

@@ -20,6 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -147,6 +148,24 @@ class WatchTest {
   }
 
   @Test
+  void looksLessOftenWhenMoreClientsAreWokenEachTime() throws SQLException {
+    caravan.stop();
+    try (Connection session = central.dataSource().getConnection();
+        Statement statement = session.createStatement()) {
+      AtomicInteger clients = new AtomicInteger(1);
+      Watch watch = new Watch(statement, clients::get);
+      watch.seesNews(1000);
+      assertThat(watch.isAsleep()).isFalse();
+      int forOne = watch.patienceMillis();
+
+      clients.set(1000);
+
+      assertThat(forOne).isLessThan(50);
+      assertThat(watch.patienceMillis()).isEqualTo(500);
+    }
+  }
+
+  @Test
   void aChangeBetweenTheLastLookAndSleepIsNews() throws Exception {
     caravan.stop();
     try (Connection session = central.dataSource().getConnection();
@@ -161,7 +180,8 @@ class WatchTest {
                       central.execute("update users set n = n + 1");
                     }
                   },
-                  statement));
+                  statement),
+              () -> 1);
       assertThat(watch.seesNews(1000)).isTrue();
       assertThat(watch.isAsleep()).isFalse();
       dawdling.set(true);
