@@ -149,6 +149,7 @@ set lc_monetary = 'C'
 set max_parallel_workers_per_gather = 0
 set work_mem = '8MB'
 set enable_sort = off
+set enable_seqscan = on
 as $$
 declare
   spec constant jsonb := question -> 'spec';
@@ -163,6 +164,9 @@ begin
   )) into omitted using coalesce(question -> 'omit', '[]');
   stretches := caravan.stretches(question, format('caravan.%I', spec ->> 'rows'), spec -> 'source_key' ->> 0,
     spec -> 'types' ->> (spec -> 'source_key' ->> 0));
+  if stretches is not null then
+    perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes them for long
+  end if;
   rows := caravan.mapped_rows(question, mapping, omitted, stretches is not null);
   part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place', stretches);
 

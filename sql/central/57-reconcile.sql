@@ -717,14 +717,16 @@ begin
   changing := array(select caravan.changing_keys(source, (run.partial #>> '{central,snapshot}')::pg_snapshot, cursor));
 
   with looked as (
-    select k as key, a ->> 'hash' as here, b ->> 'hash' as there, is_shared and coalesce((b -> 'owned')::boolean, false) as owned
+    select k as key, a ->> 'hash' as here, b ->> 'hash' as there, c is not null as changes,
+      is_shared and coalesce((b -> 'owned')::boolean, false) as owned
     from jsonb_array_elements(run.question -> 'keys') as k
     left join jsonb_array_elements(run.partial #> '{central,rows}') as a on a -> 'key' = k
     left join jsonb_array_elements(run.partial #> '{client,rows}') as b on b -> 'key' = k
+    left join (select distinct unnest(changing) as c) as changing on c = k
   ), judged as (
     select key, owned,
       case
-        when key = any (changing) or array_position(changing, null) is not null then 'changing'
+        when changes or array_position(changing, null) is not null then 'changing'
         when refused @> jsonb_build_array(key) then 'skipped'
         when here = there and (owned or not is_shared) or coalesce(here, there) is null and not owned then 'equal'
         when coalesce(here, there) is null then 'orphaned'
@@ -799,7 +801,8 @@ as $$
     when 'missing' then format('insert into %s (%s) values (%s)', target,
       array_to_string(key_names || names, ', '),
       array_to_string(key_values || array_fill('…'::text, array[cardinality(names)]), ', '))
-    when 'orphaned' then format('delete from caravan.owned where target = %L and key = %L', target, key)
+    when 'orphaned' then format('delete from caravan.owned o using caravan.target t where t.id = o.target and t.relation = %L and o.key = %L',
+      target, key)
     when 'surplus' then format('delete from %s where %s', target, this_row)
     else format('update %s set %s where %s', target, array_to_string(names, ' = …, ') || ' = …', this_row)
   end

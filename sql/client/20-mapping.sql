@@ -184,8 +184,20 @@ as $$
   where target -> 'columns' ? attname::text
 $$;
 
--- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], the client as $2,
--- the table as $3 and the source as $4.
+-- The number of a target, by which its rows are noted; null: nothing was applied to it yet.
+create or replace function caravan.number_of(client text, target jsonb)
+returns int
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select t.id
+  from caravan.target t
+  where t.client = number_of.client and t.source = target ->> 'source' and t.relation = target ->> 'table'
+$$;
+
+-- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], and the target's
+-- number as $2.
 --   clear     deletes all rows that came from central
 --   remove    deletes the keys that are gone or whose rows left the filter
 --   upsert    writes the rows that pass the filter, where they differ
@@ -287,24 +299,22 @@ begin
       relation, incoming, change_matches);
   else
     clear := format($q$
-      with gone as (delete from caravan.owned o where o.client = $2 and o.target = $3 and o.source = $4 returning o.key)
+      with gone as (delete from caravan.owned o where o.target = $2 returning o.key)
       delete from %s as t using gone where %s
     $q$, relation, gone_matches);
     remove := format($q$
       with gone as (
         delete from caravan.owned o
-        where o.client = $2 and o.target = $3 and o.source = $4 and o.key = any (array(select change.key from %s where not new.passes))
+        where o.target = $2 and o.key = any (array(select change.key from %s where not new.passes))
         returning o.key
       )
       delete from %s as t using gone where %s
     $q$, incoming, relation, gone_matches);
     -- Without statistics PostgreSQL would join by comparing each with each. It does not join a subquery for a value.
     own := format($q$
-      insert into caravan.owned (client, target, source, key)
-      select $2, $3, $4, change.key
-      from %s and (
-        select true from caravan.owned o where o.key = change.key and o.source = $4 and o.target = $3 and o.client = $2
-      ) is null
+      insert into caravan.owned (target, key)
+      select $2, change.key
+      from %s and (select true from caravan.owned o where o.key = change.key and o.target = $2) is null
       on conflict do nothing
     $q$, case when filtered then incoming || ' where new.passes'
       else 'jsonb_to_recordset($1) as change (key jsonb, "row" jsonb) where change.row is not null' end);

@@ -1,13 +1,13 @@
 -- Applying: a page of changes becomes rows, and the cursor moves with them, in one transaction.
 
--- What runs the statements of a mapping does so under the search_path of the caller, which caravan.apply notes: what the
--- client's own triggers name is found as it is for anybody else who writes to its tables.
+-- What runs the statements of a mapping does so under the search_path of who calls caravan.apply, which notes it: what
+-- the client's own triggers name is found as it is for anybody else who writes to its tables.
 -- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
 
--- Makes the functions that write to the targets of a source, caravan.upsert_<id>_<n> and caravan.remove_<id>_<n>, and drops
--- those that are no longer needed. PostgreSQL keeps the plans of their statements, and an EXECUTE would plan each anew.
+-- Makes the functions that write to a target, caravan.upsert_<id> and caravan.remove_<id>. PostgreSQL keeps the plans of
+-- their statements, and an EXECUTE would plan each anew.
 -- Relies on: they run with the rights of who calls them, as a statement of his own would.
-create or replace function caravan.make_writers(id bigint, statements jsonb)
+create or replace function caravan.make_writers(id bigint, upsert text, own text, remove text)
 returns void
 language plpgsql
 security definer
@@ -16,92 +16,104 @@ as $$
 declare
   body constant text := e'#variable_conflict use_column\ndeclare "caravan.rows" bigint;\nbegin\n%s;\n'
     'get diagnostics "caravan.rows" = row_count;\n%s\nreturn "caravan.rows";\nend';
-  made text[] := '{}';
   name text;
   code text;
-  old oid;
 begin
   for name, code in
-    select kind || '_' || make_writers.id || '_' || (s ->> 'n'), format(body, s ->> kind, case kind when 'upsert' then (s ->> 'own') || ';' end)
-    from jsonb_array_elements(statements) as s, unnest('{upsert,remove}'::text[]) as kind
+    values ('upsert_' || id, format(body, upsert, own || ';')), ('remove_' || id, format(body, remove, ''))
   loop
-    made := made || name;
-    old := to_regprocedure(format('caravan.%I(jsonb, text, text, text)', name));
-    if code is distinct from (select prosrc from pg_proc where oid = old) then
-      execute format('create or replace function caravan.%I(jsonb, text, text, text) returns bigint language plpgsql as %L', name, code);
+    if code is distinct from (
+      select prosrc from pg_proc where oid = to_regprocedure(format('caravan.%I(jsonb, int)', name))
+    ) then
+      execute format('create or replace function caravan.%I(jsonb, int) returns bigint language plpgsql as %L', name, code);
       execute format('revoke execute on function caravan.%I from public', name);
       execute format('grant execute on function caravan.%I to caravan_hub', name);
     end if;
   end loop;
-  for name in
-    select proname
-    from pg_proc
-    where pronamespace = 'caravan'::regnamespace and proname ~ format('^(upsert|remove)_%s_[0-9]+$', make_writers.id)
-      and proname <> all (made)
-  loop
-    execute format('drop function caravan.%I', name);
-  end loop;
 end
 $$;
 
--- What a page that brings changes of one source is applied with: [{"target", "n", "clear", …}], the statements of each
--- target, and the order `n` of the targets, parents first. It is kept for the next page.
-create or replace function caravan.prepared(client text, mapping jsonb, source text, description jsonb)
-returns jsonb
+create or replace function caravan.drop_writers(id bigint)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('drop function if exists caravan.%I, caravan.%I', 'upsert_' || id, 'remove_' || id);
+end
+$$;
+
+-- Works out what the changes of a source, as a page describes it, are applied with, and keeps it.
+create or replace function caravan.prepare(client text, mapping jsonb, source text, description jsonb)
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- A table that is made anew or rewritten, as for a column of another type, has another file.
-  for_this constant text := (
-    select md5(concat(mapping, description, string_agg(pg_relation_filenode(to_regclass(t ->> 'table'))::text, ',' order by p)))
-    from jsonb_array_elements(mapping) with ordinality as m (t, p)
-    where t ->> 'source' = prepared.source
-  );
-  made jsonb := (
-    select p.targets
-    from caravan.prepared p
-    where p.client = prepared.client and p.source = prepared.source and p.made_for = for_this
-  );
+  made record;
   number bigint;
 begin
-  if made is null then
-    select coalesce(jsonb_agg(to_jsonb(s) || jsonb_build_object('source', prepared.source, 'target', target -> 'table', 'n', n)), '[]')
-    into made
+  for made in
+    select s.*, target, n
     from (select target, row_number() over (order by depth, "position") as n from caravan.targets(mapping)) as t
     cross join lateral caravan.statements(target, description) as s
-    where target ->> 'source' = prepared.source;
-    insert into caravan.prepared as p (client, source, made_for, targets)
-    values (prepared.client, prepared.source, for_this, '[]')
-    on conflict on constraint prepared_pk do update set made_for = excluded.made_for
-    returning p.id into number;
-    perform caravan.make_writers(number, made);
-    made := (
-      select coalesce(jsonb_agg(s - 'own' || jsonb_build_object(
-        'upsert', format('select caravan.upsert_%s_%s($1, $2, $3, $4)', number, s -> 'n'),
-        'remove', format('select caravan.remove_%s_%s($1, $2, $3, $4)', number, s -> 'n'))), '[]')
-      from jsonb_array_elements(made) as s
-    );
-    update caravan.prepared p set targets = made where p.id = number;
-  end if;
-  return made;
+    where target ->> 'source' = prepare.source
+  loop
+    insert into caravan.target (client, source, relation)
+    values (prepare.client, prepare.source, made.target ->> 'table')
+    on conflict do nothing;
+    insert into caravan.prepared as p (
+      client, source, n, mapping, description, target, relation, file, clear, park, filtered, cascades
+    )
+    values (prepare.client, prepare.source, made.n, prepare.mapping, prepare.description,
+      caravan.number_of(prepare.client, made.target), made.target ->> 'table',
+      pg_relation_filenode(to_regclass(made.target ->> 'table')), made.clear, made.park, made.filtered, made.cascades)
+    on conflict on constraint prepared_pk do update
+    set mapping = excluded.mapping, description = excluded.description, target = excluded.target,
+      relation = excluded.relation, file = excluded.file, clear = excluded.clear, park = excluded.park, filtered = excluded.filtered, cascades = excluded.cascades
+    returning id into number;
+    perform caravan.make_writers(number, made.upsert, made.own, made.remove);
+  end loop;
+  for number in
+    delete from caravan.prepared p
+    where p.client = prepare.client and p.source = prepare.source and p.mapping is distinct from prepare.mapping
+    returning id
+  loop
+    perform caravan.drop_writers(number);
+  end loop;
 end
 $$;
 
--- The same for all sources of a page.
+-- What a page that brings changes of these sources is applied with: of each of their targets, parents first. It is kept
+-- from page to page.
 create or replace function caravan.prepared(client text, mapping jsonb, sources jsonb)
-returns jsonb
+returns caravan.prepared[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  name text;
-  statements jsonb := '[]';
+  writers caravan.prepared[];
+  w caravan.prepared;
+  is_valid boolean;
+  missing jsonb;
 begin
-  for name in select jsonb_object_keys(sources) loop
-    statements := statements || caravan.prepared(client, mapping, name, sources -> name);
+  for attempt in 1..2 loop
+    writers := '{}';
+    is_valid := true;
+    missing := sources;
+    for w in
+      select * from caravan.prepared p where p.client = prepared.client and sources ? p.source order by p.n
+    loop
+      is_valid := is_valid and w.mapping is not distinct from mapping and w.description = sources -> w.source
+        and w.file is not distinct from pg_relation_filenode(to_regclass(w.relation));
+      missing := missing - w.source;
+      writers := writers || w;
+    end loop;
+    exit when is_valid and missing = '{}' or attempt = 2;
+    perform caravan.prepare(client, mapping, source, description) from jsonb_each(sources) as s (source, description);
   end loop;
-  return statements;
+  return writers;
 end
 $$;
 
@@ -115,39 +127,36 @@ as $$
 declare
   number bigint;
 begin
-  update caravan.prepared p set made_for = '' where p.client = prepare_anew.client and p.made_for <> '';
+  update caravan.prepared p set mapping = null where p.client = prepare_anew.client and p.mapping is not null;
   for number in
     delete from caravan.prepared p
-    where p.client = prepare_anew.client and not mapping @> jsonb_build_array(jsonb_build_object('source', p.source))
-    returning p.id
+    where p.client = prepare_anew.client and not prepare_anew.mapping @> jsonb_build_array(jsonb_build_object('source', p.source))
+    returning id
   loop
-    perform caravan.make_writers(number, '[]');
+    perform caravan.drop_writers(number);
   end loop;
 end
 $$;
 
--- Deletes what is gone, children before parents.
-create or replace function caravan.remove(client text, statements jsonb, cleared jsonb, changes jsonb)
+-- Deletes what is gone, children before parents. Runs under the search_path of who calls it, as caravan.upsert does.
+create or replace function caravan.remove(writers caravan.prepared[], cleared jsonb, changes jsonb)
 returns bigint
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
-  s record;
+  w caravan.prepared;
   count bigint;
   removed bigint := 0;
 begin
-  perform set_config('search_path', current_setting('caravan.search_path'), true);
-  for s in select * from jsonb_to_recordset(statements)
-      as s (source text, target text, clear text, remove text, filtered boolean, n int) order by n desc
-  loop
-    if cleared ? s.source then
-      execute s.clear using null::jsonb, client, s.target, s.source;
+  for n in reverse cardinality(writers)..1 loop
+    w := writers[n];
+    if cleared ? w.source then
+      execute w.clear using null::jsonb, w.target;
       get diagnostics count = row_count;
       removed := removed + count;
     end if;
-    if s.filtered and changes ? s.source or changes -> s.source @? '$[*] ? (!exists(@.row))' then
-      execute s.remove into count using changes -> s.source, client, s.target, s.source;
+    if w.filtered and changes ? w.source or changes -> w.source @? '$[*] ? (!exists(@.row))' then
+      execute 'select caravan.remove_' || w.id || '($1, $2)' into count using changes -> w.source, w.target;
       removed := removed + count;
     end if;
   end loop;
@@ -156,40 +165,59 @@ end
 $$;
 
 -- Writes what is there, parents before children.
-create or replace function caravan.upsert(client text, statements jsonb, changes jsonb)
+create or replace function caravan.upsert(writers caravan.prepared[], changes jsonb)
 returns bigint
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
-  s record;
+  w caravan.prepared;
   count bigint;
   written bigint := 0;
 begin
-  perform set_config('search_path', current_setting('caravan.search_path'), true);
-  for s in select * from jsonb_to_recordset(statements)
-      as s (source text, target text, upsert text, n int) where changes ? source order by n
-  loop
-    execute s.upsert into count using changes -> s.source, client, s.target, s.source;
-    written := written + count;
+  foreach w in array writers loop
+    if changes ? w.source then
+      execute 'select caravan.upsert_' || w.id || '($1, $2)' into count using changes -> w.source, w.target;
+      written := written + count;
+    end if;
   end loop;
   return written;
 end
 $$;
 
 -- Takes the unique values from rows that are about to go or to get others.
-create or replace function caravan.park(statements jsonb, changes jsonb)
+create or replace function caravan.park(writers caravan.prepared[], changes jsonb)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  s record;
+  w caravan.prepared;
 begin
   perform set_config('search_path', current_setting('caravan.search_path'), true);
-  for s in select * from jsonb_to_recordset(statements) as s (source text, park text) where park is not null loop
-    execute s.park using changes -> s.source;
+  foreach w in array writers loop
+    if w.park is not null then
+      execute w.park using changes -> w.source;
+    end if;
   end loop;
+end
+$$;
+
+-- Whether a removal touches rows that reference the removed one.
+create or replace function caravan.cascade(writers caravan.prepared[])
+returns boolean
+language plpgsql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  w caravan.prepared;
+begin
+  foreach w in array writers loop
+    if w.cascades then
+      return true;
+    end if;
+  end loop;
+  return false;
 end
 $$;
 
@@ -197,19 +225,20 @@ $$;
 -- unique value that an old one has. But where a removal touches the rows that reference the removed one, these must
 -- have gone to their new parents before. Raises what the database raises.
 create or replace function caravan.apply_changes(
-  client text, statements jsonb, cleared jsonb, changes jsonb,
+  writers caravan.prepared[], cleared jsonb, changes jsonb,
   out written bigint, out removed bigint
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if statements @> '[{"cascades": true}]' and cleared = '[]' then
-    written := caravan.upsert(client, statements, changes);
-    removed := caravan.remove(client, statements, cleared, changes);
+  perform set_config('search_path', current_setting('caravan.search_path'), true);
+  if caravan.cascade(writers) and cleared = '[]' then
+    written := caravan.upsert(writers, changes);
+    removed := caravan.remove(writers, cleared, changes);
   else
-    removed := caravan.remove(client, statements, cleared, changes);
-    written := caravan.upsert(client, statements, changes);
+    removed := caravan.remove(writers, cleared, changes);
+    written := caravan.upsert(writers, changes);
   end if;
 end
 $$;
@@ -218,7 +247,7 @@ $$;
 -- refused again after the others, for as long as that gets any of them in. Each time in the other direction: a unique
 -- value that passes along a chain of rows needs two rounds, however the chain is ordered.
 create or replace function caravan.apply_singly(
-  client text, statements jsonb, changes jsonb,
+  writers caravan.prepared[], changes jsonb,
   out written bigint, out removed bigint, out refused jsonb
 )
 language plpgsql
@@ -237,9 +266,9 @@ begin
     for single in select p ->> 'source' as source, p -> 'change' as change from jsonb_array_elements(pending) as p loop
       begin
         if single.change -> 'key' = 'null' then
-          count := caravan.apply_changes(client, statements, jsonb_build_array(single.source), '{}');
+          count := caravan.apply_changes(writers, jsonb_build_array(single.source), '{}');
         else
-          count := caravan.apply_changes(client, statements, '[]',
+          count := caravan.apply_changes(writers, '[]',
             jsonb_build_object(single.source, jsonb_build_array(single.change)));
         end if;
         written := written + count.written;
@@ -260,7 +289,7 @@ $$;
 -- Applies changes whose unique values move in a circle, as when two rows swap them: takes the values from all of them
 -- first. Those that do not fit even then are left out, and the others tried again. Returns what is refused still.
 create or replace function caravan.apply_circles(
-  client text, statements jsonb, inout refused jsonb, out written bigint
+  writers caravan.prepared[], inout refused jsonb, out written bigint
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -278,13 +307,13 @@ begin
 
   while jsonb_array_length(circle) > 1 loop
     begin
-      perform caravan.park(statements, (
+      perform caravan.park(writers, (
         select jsonb_object_agg(source, list)
         from (
           select c ->> 'source' as source, jsonb_agg(c -> 'change') as list from jsonb_array_elements(circle) as c group by 1
         ) as by_source
       ));
-      select a.refused, a.written into left_over, written from caravan.apply_singly(client, statements, circle) as a;
+      select a.refused, a.written into left_over, written from caravan.apply_singly(writers, circle) as a;
       if left_over = '[]' then
         refused := others;
         return;
@@ -313,7 +342,7 @@ $$;
 -- Applies a page that was refused as a whole, so that only what must be is refused: returns it as [{"source", "key",
 -- "sqlstate", "message"}].
 create or replace function caravan.apply_carefully(
-  client text, statements jsonb, cleared jsonb, changes jsonb,
+  writers caravan.prepared[], cleared jsonb, changes jsonb,
   out written bigint, out removed bigint, out refused jsonb
 )
 language plpgsql
@@ -333,9 +362,9 @@ begin
     select source, change from jsonb_each(changes) as e (source, list), jsonb_array_elements(list) as change
   ) as c;
 
-  if statements @> '[{"cascades": true}]' then
+  if caravan.cascade(writers) then
     begin
-      perform caravan.park(statements, (
+      perform caravan.park(writers, (
         select jsonb_object_agg(source, list)
         from (select g ->> 'source' as source, jsonb_agg(g -> 'change') as list from jsonb_array_elements(gone) as g
               where g -> 'change' -> 'key' <> 'null' group by 1) as by_source
@@ -344,17 +373,17 @@ begin
       when data_exception or integrity_constraint_violation or raise_exception then
         null;  -- then the rows that need the values are refused
     end;
-    select * into done from caravan.apply_singly(client, statements, rows);
+    select * into done from caravan.apply_singly(writers, rows);
     written := done.written;
-    select * into done from caravan.apply_singly(client, statements, gone || done.refused);
+    select * into done from caravan.apply_singly(writers, gone || done.refused);
     written := written + done.written;
   else
-    select * into done from caravan.apply_singly(client, statements, gone || rows);
+    select * into done from caravan.apply_singly(writers, gone || rows);
     written := done.written;
   end if;
   removed := done.removed;
 
-  select * into done from caravan.apply_circles(client, statements, done.refused);
+  select * into done from caravan.apply_circles(writers, done.refused);
   written := written + done.written;
   refused := (
     select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
@@ -393,9 +422,17 @@ end
 $$;
 comment on function caravan.standing is 'How far a client has come';
 
--- The work of caravan.apply, whose names are found in the given search path.
-create or replace function caravan.apply_page(
-  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb, search_path text,
+-- Applies a page that was read for a client that stood at `expected_step`, but for the changes in `skipped`. Returns
+-- the client's step and cursor afterwards, the number of rows written and removed, and as the outcome:
+--   applied  the cursor has moved to the page's
+--   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
+--   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
+--            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
+-- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
+-- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
+create or replace function caravan.apply(
+  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
+  search_path text default pg_catalog.current_setting('search_path'),
   out outcome text, out step bigint, out cursor text, out written bigint, out removed bigint, out refused text
 )
 language plpgsql
@@ -410,7 +447,7 @@ set enable_seqscan = off  -- plans are kept, and those for a small table would b
 set jit = off
 as $$
 declare
-  statements jsonb;
+  writers caravan.prepared[];
   changes jsonb := page -> 'changes';
   filled jsonb;
   to_sweep text;
@@ -423,7 +460,7 @@ begin
   perform set_config('synchronous_commit', 'off', true);
   select c.cursor -> 'filled' into filled
   from caravan.cursor c
-  where c.client = apply_page.client and c.step = expected_step
+  where c.client = apply.client and c.step = expected_step
   for update;
   if not found then
     outcome := 'stale';
@@ -446,23 +483,23 @@ begin
     );
   end if;
 
-  statements := caravan.prepared(client, mapping, page -> 'sources');
+  writers := caravan.prepared(client, mapping, page -> 'sources');
   begin
     select a.written, a.removed into written, removed
-    from caravan.apply_changes(client, statements, page -> 'cleared', changes) as a;
+    from caravan.apply_changes(writers, page -> 'cleared', changes) as a;
   exception
     when data_exception or integrity_constraint_violation or raise_exception or cardinality_violation then
       begin
         -- Perhaps nothing is wrong with the data, and the statements are for what the table was.
         perform caravan.prepare_anew(client, mapping);
-        statements := caravan.prepared(client, mapping, page -> 'sources');
+        writers := caravan.prepared(client, mapping, page -> 'sources');
         select a.written, a.removed, a.refused into written, removed, refused
-        from caravan.apply_carefully(client, statements, page -> 'cleared', changes) as a;
+        from caravan.apply_carefully(writers, page -> 'cleared', changes) as a;
         to_sweep := (
-          select s.source
-          from jsonb_to_recordset(statements) as s (source text, n int)
-          join jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb) on r.source = s.source and r.key is null
-          order by s.n
+          select w.source
+          from unnest(writers) as w
+          join jsonb_to_recordset(refused::jsonb) as r (source text, key jsonb) on r.source = w.source and r.key is null
+          order by w.n
           limit 1
         );
         refused := (
@@ -491,27 +528,8 @@ begin
     'source', to_sweep, 'key', page -> 'sources' -> to_sweep -> 'key', 'target', 0, 'after', null, 'confirmed', true
   )) end;
   update caravan.cursor c
-  set step = apply_page.step, cursor = apply_page.cursor::jsonb, applied_at = now()
-  where c.client = apply_page.client;
-end
-$$;
--- Applies a page that was read for a client that stood at `expected_step`, but for the changes in `skipped`. Returns
--- the client's step and cursor afterwards, the number of rows written and removed, and as the outcome:
---   applied  the cursor has moved to the page's
---   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
---   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
---            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
--- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
--- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
-create or replace function caravan.apply(
-  client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
-  out outcome text, out step bigint, out cursor text, out written bigint, out removed bigint, out refused text
-)
-language plpgsql
-as $$
-begin
-  select p.* into outcome, step, cursor, written, removed, refused
-  from caravan.apply_page(client, expected_step, mapping, page, settled, skipped, pg_catalog.current_setting('search_path')) as p;
+  set step = apply.step, cursor = apply.cursor::jsonb, applied_at = now()
+  where c.client = apply.client;
 end
 $$;
 comment on function caravan.apply is 'Applies a page of changes and moves the cursor, in one transaction';

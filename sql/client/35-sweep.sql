@@ -53,18 +53,13 @@ begin
       from (
         select o.key
         from caravan.owned o
-        where o.client = keys.client and o.target = swept ->> 'table' and o.source = swept ->> 'source'
-          and (after is null or o.key > after)
+        where o.target = (select caravan.number_of(client, swept)) and (after is null or o.key > after)
         order by o.key
         limit most
       ) as k
     );
     if after is null then
-      total := (
-        select count(*)
-        from caravan.owned o
-        where o.client = keys.client and o.target = swept ->> 'table' and o.source = swept ->> 'source'
-      );
+      total := (select count(*) from caravan.owned o where o.target = (select caravan.number_of(client, swept)));
     end if;
   end if;
   return jsonb_build_object('keys', coalesce(keys, '[]'), 'targets', cardinality(targets), 'total', total);

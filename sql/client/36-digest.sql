@@ -130,9 +130,9 @@ begin
     condition := condition || format($q$
       and exists (
         select from caravan.owned o
-        where o.client = %L and o.target = %L and o.source = %L and %s & %s = any (%L) and %s
+        where o.target = %L and %s & %s = any (%L) and %s
       )
-    $q$, client, target ->> 'table', target ->> 'source', caravan.key_hash(owned_parts, key_types, seed),
+    $q$, caravan.number_of(client, target), caravan.key_hash(owned_parts, key_types, seed),
       (1::bigint << (question ->> 'bits')::int) - 1,
       array(select jsonb_array_elements_text(question -> 'within')::bigint), owned_matches);
   end if;
@@ -186,12 +186,10 @@ as $$
   select count(*) - (
     select count(*)
     from jsonb_array_elements(question -> 'omit') as omitted
-    join caravan.owned o on o.client = owned_keys.client and o.target = owned_keys.target ->> 'table'
-      and o.source = owned_keys.target ->> 'source' and o.key = omitted
+    join caravan.owned o on o.target = (select caravan.number_of(client, owned_keys.target)) and o.key = omitted
   )
   from caravan.owned o
-  where o.client = owned_keys.client and o.target = owned_keys.target ->> 'table'
-    and o.source = owned_keys.target ->> 'source'
+  where o.target = (select caravan.number_of(client, owned_keys.target))
   having coalesce(owned_keys.target ->> 'rows', 'shared') = 'shared'
 $$;
 
@@ -213,18 +211,18 @@ begin
   execute format($q$
     select jsonb_build_object(
       'keys', coalesce(jsonb_agg(o.key) filter (where not exists (select from %s as t where %s)), '[]'),
-      'after', case when count(*) = $5 then (array_agg(o.key order by o.key desc))[1] end)
+      'after', case when count(*) = $3 then (array_agg(o.key order by o.key desc))[1] end)
     from (
       select o.key
       from caravan.owned o
-      where o.client = $1 and o.target = $2 and o.source = $3 and ($4 is null or o.key > $4)
+      where o.target = $1 and ($2 is null or o.key > $2)
       order by o.key
-      limit $5
+      limit $3
     ) as o
   $q$, target ->> 'table', (
     select string_agg(format('t.%I %s %s', name, caravan.equality(type::regtype), value), ' and ')
     from caravan.held_key(question -> 'spec', 'o.key')
-  )) into orphans using client, target ->> 'table', target ->> 'source', after, most;
+  )) into orphans using caravan.number_of(client, target), after, most;
   return orphans;
 end
 $$;
@@ -245,6 +243,7 @@ set extra_float_digits = 1
 set lc_monetary = 'C'
 set max_parallel_workers_per_gather = 0
 set enable_sort = off
+set enable_seqscan = on
 set work_mem = '8MB'
 as $$
 declare
@@ -264,7 +263,7 @@ begin
       select jsonb_build_object('rows', coalesce(jsonb_agg(l) filter (where hash is not null or owned), '[]'))
       from (
         select e.key, r.row_hash::text as hash, exists (
-          select from caravan.owned o where o.client = $2 and o.target = $3 and o.source = $4 and o.key = e.key
+          select from caravan.owned o where o.target = $2 and o.key = e.key
         ) as owned
         from jsonb_array_elements($1) as e (key)
         left join (%s) as r on %s
@@ -272,7 +271,7 @@ begin
     $q$, caravan.held_rows(client, question - 'owned', target, false), (
       select string_agg(format('r.k%s %s %s', position, caravan.equality(type::regtype), value), ' and ')
       from caravan.held_key(question -> 'spec', 'e.key')
-    )) into answer using question -> 'keys', client, target ->> 'table', target ->> 'source';
+    )) into answer using question -> 'keys', caravan.number_of(client, target);
     return standing || answer;
   elsif question ->> 'ask' = 'orphans' then
     return caravan.orphans(client, question, target);
@@ -282,6 +281,9 @@ begin
 
   stretches := caravan.stretches(question, target ->> 'table', question #>> '{spec,key,0,name}',
     question #>> '{spec,key,0,type}');
+  if stretches is not null then
+    perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes them for long
+  end if;
   part := caravan.part_of((target ->> 'table')::regclass, (question #>> '{from,client}')::bigint, 'place', stretches);
   rows := format('select * from (%s) as r where %s',
     caravan.held_rows(client, question, target, stretches is not null), part.condition);

@@ -1,6 +1,7 @@
 package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
 import java.nio.file.Path;
@@ -19,6 +20,11 @@ import org.junit.jupiter.params.provider.MethodSource;
  * servers are of different versions and set differently. The hub does not run.
  */
 class DigestTest {
+  private static final String ROWS_READ =
+      "select seq_tup_read from pg_stat_user_tables where relname = 'things'";
+  private static final String OTHER_SESSIONS =
+      "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+
   private static Postgres olderServer;
   private static Database central;
   private static Database blog;
@@ -225,6 +231,32 @@ class DigestTest {
     }
   }
 
+  @Test
+  void onlyOnceIsTheWholeTableRead() throws SQLException {
+    central.execute(
+        """
+        create table things (id bigint primary key, v text);
+        insert into things select n, 'value ' || n from generate_series(1, 50000) as n;
+        select caravan.track('things', '{v}');
+        """);
+    blog.execute("create table things (id bigint primary key, v text)");
+    try (ByHand filling = new ByHand(central, blog, "things", mapping("things", "\"v\": \"v\""))) {
+      filling.pump();
+    }
+    blog.execute("analyze things");
+    String readBefore = blog.value(ROWS_READ);
+    try (ByHand hub = new ByHand(central, blog, "things", mapping("things", "\"v\": \"v\""))) {
+      blog.execute("update things set v = 'other' where id in (7, 20007, 30007, 40007)");
+
+      assertThat(hub.reconcile()).isEqualTo(done("50000", 0, 4, 0, 0, 4));
+    }
+
+    await().until(() -> blog.value(OTHER_SESSIONS).equals("0")); // which have told what they read
+    assertThat(Long.parseLong(blog.value(ROWS_READ)) - Long.parseLong(readBefore))
+        .isEqualTo(50_000);
+    forget("things");
+  }
+
   /** Each line is a table of four rows, all in one bucket; no two of them have the same digest. */
   @Test
   void rowsThatHaveSwappedValuesDoNotAddUpToTheSame() {
@@ -319,7 +351,7 @@ class DigestTest {
         "select caravan.untrack('public.%1$s'); drop table %1$s; truncate caravan.verification"
             .formatted(table));
     blog.execute(
-        "drop table %1$s; delete from caravan.cursor where client = '%1$s'; delete from caravan.owned where client = '%1$s'"
+        "drop table %1$s; delete from caravan.cursor where client = '%1$s'; delete from caravan.owned"
             .formatted(table));
   }
 

@@ -222,7 +222,7 @@ class RandomTest {
     compare(
         "select case when site = 'blog' then 'public.members' else 'public.guests' end, jsonb_build_array(id) from users",
         "blog",
-        "select target, key from caravan.owned",
+        "select relation, key from caravan.owned join caravan.target on id = target",
         differences);
     compare(
         "select id, name, lower(email), 'central' from users where email is not null",

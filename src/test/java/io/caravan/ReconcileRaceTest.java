@@ -150,8 +150,7 @@ class ReconcileRaceTest {
     String surplus =
         """
         insert into members values (%1$d, 'surplus', 0);
-        insert into caravan.owned (client, target, source, key)
-        values ('blog', 'public.members', 'public.users', '[%1$d]')
+        insert into caravan.owned select id, '[%1$d]' from caravan.target where relation = 'public.members'
         """;
     String update = "update members set %s where id = %d";
     caravan

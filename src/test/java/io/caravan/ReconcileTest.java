@@ -49,7 +49,7 @@ class ReconcileTest {
     blog().execute("insert into members values (100001, 'surplus'), (100002, 'its own')");
     blog()
         .execute(
-            "insert into caravan.owned values ('blog', 'public.members', 'public.users', '[100001]')");
+            "insert into caravan.owned select id, '[100001]' from caravan.target where relation = 'public.members'");
 
     reconcile();
 

@@ -90,7 +90,7 @@ class RunTest {
           own += owned ? 0 : 1;
           if (owned) {
             blog.execute(
-                "insert into caravan.owned values ('blog', 'public.members', 'public.users', '[%d]')"
+                "insert into caravan.owned select id, '[%d]' from caravan.target where relation = 'public.members'"
                     .formatted(id));
           }
         }
@@ -285,14 +285,15 @@ class RunTest {
     assertThat(hub.reconcile(", dry_run => true")).isEqualTo(done("3600", 0, 0, 1, 0, 0));
 
     assertThat(central.value("select found -> 0 ->> 'sql' from caravan.reconciliations"))
-        .isEqualTo("delete from caravan.owned where target = 'public.members' and key = '[6001]'");
+        .isEqualTo(
+            "delete from caravan.owned o using caravan.target t where t.id = o.target and t.relation = 'public.members' and o.key = '[6001]'");
     assertThat(count("select count(*) from caravan.owned")).isEqualTo(3601);
   }
 
   private void note(int... keys) {
     for (int key : keys) {
       blog.execute(
-          "insert into caravan.owned (client, target, source, key) values ('blog', 'public.members', 'public.users', '[%d]')"
+          "insert into caravan.owned select id, '[%d]' from caravan.target where relation = 'public.members'"
               .formatted(key));
     }
   }
@@ -333,8 +334,8 @@ class RunTest {
     blog.execute(
         """
         insert into members select 10000 + i, 'user ' || i, 'u' || i, 'central' from generate_series(1, %1$d) as i;
-        insert into caravan.owned (client, target, source, key)
-        select 'blog', 'public.members', 'public.users', jsonb_build_array(10000 + i) from generate_series(1, %1$d) as i;
+        insert into caravan.owned
+        select id, jsonb_build_array(10000 + i) from caravan.target, generate_series(1, %1$d) as i;
         analyze
         """
             .formatted(rows));
@@ -347,7 +348,7 @@ class RunTest {
         """
         delete from members where user_id = 3; update members set mail = 'secret' where user_id = 4;
         insert into members values (5000, 'surplus');
-        insert into caravan.owned values ('blog', 'public.members', 'public.users', '[5000]');
+        insert into caravan.owned select id, '[5000]' from caravan.target where relation = 'public.members';
         """);
 
     assertThat(hub.reconcile(", dry_run => true")).isEqualTo(done("3600", 1, 1, 1, 0, 0));
@@ -465,7 +466,7 @@ class RunTest {
     blog.execute(
         """
         insert into members select i, 'user ' || i, 'u' || i, 'central' from generate_series(10001, 310000) as i;
-        insert into caravan.owned select 'blog', 'public.members', 'public.users', jsonb_build_array(i) from generate_series(10001, 310000) as i;
+        insert into caravan.owned select id, jsonb_build_array(i) from caravan.target, generate_series(10001, 310000) as i;
         insert into members select -i, 'own' from generate_series(1, 50000) as i;
         analyze
         """);

@@ -21,6 +21,14 @@ final class ApplyCost implements Section {
       insert into users (id, name, email) select * from unnest(?::bigint[], ?::text[], ?::text[])
       on conflict (id) do update set name = excluded.name, email = excluded.email
       """;
+  private static final String UPSERT_FROM_JSON =
+      """
+      insert into users as t (id, name, email)
+      select (key ->> 0)::bigint, "row" ->> 'name', "row" ->> 'email'
+      from jsonb_to_recordset(?::jsonb #> '{changes,public.users}') as change (key jsonb, "row" jsonb)
+      on conflict (id) do update set name = excluded.name, email = excluded.email
+      where (t.name, t.email) is distinct from (excluded.name, excluded.email)
+      """;
   private static final String APPLY =
       "select outcome, written from caravan.apply('bench', 0, ?::jsonb, ?::jsonb, '[]')";
   private static final String MAPPING =
@@ -46,7 +54,8 @@ final class ApplyCost implements Section {
         "create table users (id bigint primary key, name text not null, email text not null);"
             + "insert into users select n, 'user ' || n, 'user' || n || '@example.org' from generate_series(1, %d) n;"
                 .formatted(PAGE)
-            + "insert into caravan.owned select 'bench', 'public.users', 'public.users', jsonb_build_array(id) from users;"
+            + "insert into caravan.target (client, source, relation) values ('bench', 'public.users', 'public.users');"
+            + "insert into caravan.owned select t.id, jsonb_build_array(users.id) from caravan.target t, users;"
             + "insert into caravan.cursor (client) values ('bench')");
     String page = page(client);
     try (Connection connection = client.dataSource().getConnection();
@@ -59,6 +68,10 @@ final class ApplyCost implements Section {
         for (int turn = 0; turn < options.turns(); turn++) {
           cost.add(
               "bare upsert", "µs a row", micros(statement, before.getValue(), upsert(connection)));
+          cost.add(
+              "from JSON, where they differ",
+              "µs a row",
+              micros(statement, before.getValue(), upsertFromJson(connection, page)));
           for (String rows : List.of("central", "shared")) {
             cost.add(
                 "caravan, rows: " + rows,
@@ -119,6 +132,13 @@ final class ApplyCost implements Section {
     upsert.setArray(1, connection.createArrayOf("bigint", ids.toArray()));
     upsert.setArray(2, connection.createArrayOf("text", names.toArray()));
     upsert.setArray(3, connection.createArrayOf("text", emails.toArray()));
+    return upsert;
+  }
+
+  private static PreparedStatement upsertFromJson(Connection connection, String page)
+      throws SQLException {
+    PreparedStatement upsert = connection.prepareStatement(UPSERT_FROM_JSON);
+    upsert.setString(1, page);
     return upsert;
   }
 
