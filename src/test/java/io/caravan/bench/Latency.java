@@ -23,6 +23,7 @@ final class Latency implements Section {
           List.of(
               new NativeReplication(stage, clients),
               new ArticleScript(stage, clients),
+              new PollingScript(stage, clients),
               new CaravanHub(stage, clients).start());
       Turns.warmUp(contenders, stage.rows());
       List<Report.Case> cases = new ArrayList<>();

@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.postgresql.copy.CopyManager;
 import org.postgresql.core.BaseConnection;
@@ -42,7 +43,7 @@ final class Reconciling implements Section {
       fill(stage, caravan, report);
       vacuum(caravan);
       Waiting.untilInStep(caravan);
-      compare(stage, options, caravan, report);
+      compare(stage, options, caravan, threads, report);
       live(stage, options, caravan, threads, report);
       far(wire, options, caravan, report);
     } catch (IOException e) {
@@ -68,18 +69,25 @@ final class Reconciling implements Section {
     fill.print();
   }
 
-  private static void compare(Stage stage, Options options, CaravanHub caravan, Report report) {
-    String rows = "a client of %,d rows".formatted(stage.rows());
+  private static void compare(
+      Stage stage, Options options, CaravanHub caravan, ExecutorService threads, Report report) {
+    String rows =
+        "a client of %,d rows, while %d are changed a second".formatted(stage.rows(), RATE);
     Report.Case equal = report.begin("compare", rows, "bare digests");
     Report.Case differing = report.begin("compare and repair", rows, "nothing differs");
     reconcile(caravan);
     for (int turn = 0; turn < options.turns(); turn++) {
-      equal.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan)));
-      double millis = reconcile(caravan);
-      equal.add("nothing differs", "ms", millis);
-      spoil(caravan.clients().get(0), stage.rows());
-      differing.add("nothing differs", "ms", millis);
-      differing.add("1,000 differences", "ms", reconcile(caravan));
+      beside(
+          threads,
+          () -> change(stage, caravan),
+          () -> {
+            equal.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan)));
+            double millis = reconcile(caravan);
+            equal.add("nothing differs", "ms", millis);
+            spoil(caravan.clients().get(0), stage.rows());
+            differing.add("nothing differs", "ms", millis);
+            differing.add("1,000 differences", "ms", reconcile(caravan));
+          });
       Waiting.untilInStep(caravan);
       vacuum(caravan);
     }
@@ -94,17 +102,14 @@ final class Reconciling implements Section {
     for (int turn = 0; turn < options.turns(); turn++) {
       Latency.atRate(stage, options, caravan, caravan.clients(), RATE);
       add(live, "nothing is compared", stage, options, caravan);
-      AtomicBoolean comparing = new AtomicBoolean(true);
-      Future<?> runs =
-          threads.submit(
-              () -> {
-                while (comparing.get()) {
-                  reconcile(caravan);
-                }
-              });
-      add(live, "one comparison after another", stage, options, caravan);
-      comparing.set(false);
-      get(runs);
+      beside(
+          threads,
+          () -> bare(caravan),
+          () -> add(live, "bare digests all the time", stage, options, caravan));
+      beside(
+          threads,
+          () -> reconcile(caravan),
+          () -> add(live, "comparisons all the time", stage, options, caravan));
     }
     live.print();
   }
@@ -156,8 +161,7 @@ final class Reconciling implements Section {
         delete from users
         where id in (select distinct 1 + trunc(random() * %1$d)::int from generate_series(1, 300));
         insert into users select %1$d + i, 'surplus', '' from generate_series(1, 300) as i;
-        insert into caravan.owned (client, target, source, key)
-        select 'c1', 'public.users', 'public.users', jsonb_build_array(%1$d + i) from generate_series(1, 300) as i;
+        insert into caravan.owned select id, jsonb_build_array(%1$d + i) from caravan.target, generate_series(1, 300) as i;
         """
             .formatted(rows));
   }
@@ -201,7 +205,29 @@ final class Reconciling implements Section {
     return (System.nanoTime() - start) / 1e9;
   }
 
-  private static void get(Future<?> work) {
+  /** Changes rows for a second. */
+  private static void change(Stage stage, CaravanHub caravan) {
+    try (Writers writers = new Writers(caravan.central(), 1, stage.rows(), Writers.TRACKED)) {
+      writers.writeAll(
+          1 + ThreadLocalRandom.current().nextInt(Math.max(1, stage.rows() - RATE)), RATE, RATE);
+    }
+  }
+
+  /** Does one thing again and again while another is measured. */
+  private static void beside(ExecutorService threads, Runnable repeated, Runnable measured) {
+    AtomicBoolean goesOn = new AtomicBoolean(true);
+    Future<?> work =
+        threads.submit(
+            () -> {
+              while (goesOn.get()) {
+                repeated.run();
+              }
+            });
+    try {
+      measured.run();
+    } finally {
+      goesOn.set(false);
+    }
     try {
       work.get();
     } catch (InterruptedException | ExecutionException e) {

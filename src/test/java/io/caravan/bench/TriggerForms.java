@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -17,6 +18,7 @@ final class TriggerForms implements Section {
   // Short, and many of them: what differs by microseconds must be measured side by side.
   private static final int SMALL = 300;
   private static final int ROUNDS = 10;
+  private static final int WRITERS = 8;
 
   private static final String LOG =
       "create table log (id bigint generated always as identity %s, xid xid8 not null default pg_current_xact_id(), source integer not null, key %s);";
@@ -104,6 +106,7 @@ final class TriggerForms implements Section {
               BARE);
       Report.Case untracked =
           report.begin("trigger", "the same of a column that is not tracked", BARE);
+      Report.Case many = report.begin("trigger", "updates of a row by 8 writers", BARE);
       Report.Case all = report.begin("trigger", "an update of all rows", BARE);
       for (int turn = 0; turn < options.turns(); turn++) {
         for (int round = 0; round < ROUNDS; round++) {
@@ -114,10 +117,15 @@ final class TriggerForms implements Section {
                     name, "µs an update", micros(database, Writers.UNTRACKED, stage.rows()));
               });
         }
-        databases.forEach((name, database) -> all.add(name, "s", secondsOfAll(database)));
+        databases.forEach(
+            (name, database) -> {
+              many.add(name, "updates/s", perSecond(database, stage.rows(), options.time()));
+              all.add(name, "s", secondsOfAll(database));
+            });
       }
       one.print();
       untracked.print();
+      many.print();
       all.print();
     }
   }
@@ -138,6 +146,12 @@ final class TriggerForms implements Section {
       return Sample.of(micros).median();
     } catch (SQLException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  private static double perSecond(Database database, int rows, Duration time) {
+    try (Writers writers = new Writers(database, WRITERS, rows, Writers.TRACKED)) {
+      return writers.writeFor(time).perSecond();
     }
   }
 
