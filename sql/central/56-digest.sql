@@ -165,7 +165,7 @@ begin
   stretches := caravan.stretches(question, format('caravan.%I', spec ->> 'rows'), spec -> 'source_key' ->> 0,
     spec -> 'types' ->> (spec -> 'source_key' ->> 0));
   if stretches is not null then
-    perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes them for long
+    perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes the stretches for long
   end if;
   rows := caravan.mapped_rows(question, mapping, omitted, stretches is not null);
   part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place', stretches);

@@ -791,28 +791,28 @@ as $$
 $$;
 
 -- What would be written, for a person to read: without values, which are read when it is.
-create or replace function caravan.as_sql(spec jsonb, target text, key jsonb, verdict text)
+create or replace function caravan.as_sql(run caravan.reconciliation, key jsonb, verdict text)
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case verdict
-    when 'missing' then format('insert into %s (%s) values (%s)', target,
+    when 'missing' then format('insert into %s (%s) values (%s)', run.target,
       array_to_string(key_names || names, ', '),
       array_to_string(key_values || array_fill('…'::text, array[cardinality(names)]), ', '))
-    when 'orphaned' then format('delete from caravan.owned o using caravan.target t where t.id = o.target and t.relation = %L and o.key = %L',
-      target, key)
-    when 'surplus' then format('delete from %s where %s', target, this_row)
-    else format('update %s set %s where %s', target, array_to_string(names, ' = …, ') || ' = …', this_row)
+    when 'orphaned' then format('delete from caravan.owned o using caravan.target t where t.id = o.target and t.client = %L '
+      'and t.source = %L and t.relation = %L and o.key = %L', run.client, run.source, run.target, key)
+    when 'surplus' then format('delete from %s where %s', run.target, this_row)
+    else format('update %s set %s where %s', run.target, array_to_string(names, ' = …, ') || ' = …', this_row)
   end
   from (
     select array_agg(quote_ident(c ->> 'name') order by n) as key_names,
       array_agg(quote_nullable(key ->> (n - 1)::int) order by n) as key_values,
       string_agg(format('%I = %L', c ->> 'name', key ->> (n - 1)::int), ' and ' order by n) as this_row
-    from jsonb_array_elements(spec -> 'key') with ordinality as u (c, n)
+    from jsonb_array_elements(run.question #> '{spec,key}') with ordinality as u (c, n)
   ) as k, (
-    select array(select quote_ident(c ->> 'name') from jsonb_array_elements(spec -> 'columns') as c) as names
+    select array(select quote_ident(c ->> 'name') from jsonb_array_elements(run.question #> '{spec,columns}') as c) as names
   ) as v
 $$;
 
@@ -839,7 +839,7 @@ begin
   end if;
   run.found := (
     select coalesce(jsonb_agg(jsonb_build_object('key', key, 'is', verdict) || case when run.dry_run
-        then jsonb_build_object('sql', caravan.as_sql(run.question -> 'spec', run.target, key, verdict)) else '{}' end), '[]')
+        then jsonb_build_object('sql', caravan.as_sql(run, key, verdict)) else '{}' end), '[]')
     from (
       select key, verdict
       from caravan.suspect s

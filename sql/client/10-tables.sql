@@ -20,7 +20,7 @@ create table if not exists caravan.target (
   constraint target_pk primary key (id),
   constraint target_names unique (client, source, relation)
 );
-comment on table caravan.target is 'The tables that sources are mapped to';
+comment on table caravan.target is 'The tables that sources are mapped to, as the mappings name them';
 
 -- The key comes first, for it is what differs from row to row.
 create table if not exists caravan.owned (
@@ -29,6 +29,7 @@ create table if not exists caravan.owned (
   constraint owned_pk primary key (key, target)
 );
 comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';
+comment on column caravan.owned.target is 'caravan.target.id';
 
 create table if not exists caravan.prepared (
   id          bigint generated always as identity,

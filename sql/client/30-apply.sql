@@ -53,6 +53,7 @@ as $$
 declare
   made record;
   number bigint;
+  kept bigint[] := '{}';
 begin
   for made in
     select s.*, target, n
@@ -61,7 +62,8 @@ begin
     where target ->> 'source' = prepare.source
   loop
     insert into caravan.target (client, source, relation)
-    values (prepare.client, prepare.source, made.target ->> 'table')
+    select prepare.client, prepare.source, made.target ->> 'table'
+    where caravan.number_of(prepare.client, made.target) is null
     on conflict do nothing;
     insert into caravan.prepared as p (
       client, source, n, mapping, description, target, relation, file, clear, park, filtered, cascades
@@ -73,11 +75,12 @@ begin
     set mapping = excluded.mapping, description = excluded.description, target = excluded.target,
       relation = excluded.relation, file = excluded.file, clear = excluded.clear, park = excluded.park, filtered = excluded.filtered, cascades = excluded.cascades
     returning id into number;
+    kept := kept || number;
     perform caravan.make_writers(number, made.upsert, made.own, made.remove);
   end loop;
   for number in
     delete from caravan.prepared p
-    where p.client = prepare.client and p.source = prepare.source and p.mapping is distinct from prepare.mapping
+    where p.client = prepare.client and p.source = prepare.source and p.id <> all (kept)
     returning id
   loop
     perform caravan.drop_writers(number);
@@ -430,6 +433,7 @@ comment on function caravan.standing is 'How far a client has come';
 --            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
 -- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
 -- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
+-- What the client's tables have of their own (triggers, defaults) runs under `search_path`.
 create or replace function caravan.apply(
   client text, expected_step bigint, mapping jsonb, page jsonb, settled jsonb, skipped jsonb default '[]',
   search_path text default pg_catalog.current_setting('search_path'),

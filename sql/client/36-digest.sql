@@ -282,7 +282,7 @@ begin
   stretches := caravan.stretches(question, target ->> 'table', question #>> '{spec,key,0,name}',
     question #>> '{spec,key,0,type}');
   if stretches is not null then
-    perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes them for long
+    perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes the stretches for long
   end if;
   part := caravan.part_of((target ->> 'table')::regclass, (question #>> '{from,client}')::bigint, 'place', stretches);
   rows := format('select * from (%s) as r where %s',

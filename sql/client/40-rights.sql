@@ -12,4 +12,5 @@ $$;
 revoke execute on all functions in schema caravan from public;
 grant usage on schema caravan to caravan_hub;
 grant execute on all functions in schema caravan to caravan_hub;
-grant select, insert, update, delete on caravan.cursor, caravan.target, caravan.owned, caravan.prepared to caravan_hub;
+grant select, insert on caravan.target to caravan_hub;
+grant select, insert, update, delete on caravan.cursor, caravan.owned, caravan.prepared to caravan_hub;

@@ -138,9 +138,9 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     }
   }
 
-  /** How many there are. */
-  public int count() {
-    return clients.size();
+  /** How many are not resting. */
+  public int countActive() {
+    return (int) clients.values().stream().filter(client -> !client.isResting()).count();
   }
 
   /** How a client stands: its state, why and since when, and whether its connection works. */

@@ -20,7 +20,7 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
 
   private static final long serialVersionUID = 1;
 
-  private transient Clients clients = new Clients();
+  private transient volatile Clients clients = new Clients();
   private transient volatile HealingConnection current = connection();
 
   /** A listener that gives the server five seconds to take a connection, and to answer. */
@@ -58,7 +58,7 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   }
 
   private HealingConnection connection() {
-    return new HealingConnection(super::getConnection, () -> clients.count());
+    return new HealingConnection(super::getConnection, () -> clients.countActive());
   }
 
   /**

@@ -20,13 +20,14 @@ final class Watch {
   private static final long RUSH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-  // The more is written, the longer it waits: larger pages cost less for each change, and leave the
-  // processors to those who write.
+  // The more is written, the longer it waits, up to a bound: larger pages cost less for each
+  // change,
+  // and leave the processors to those who write.
   private static final int SHORTEST_LOOK_MILLIS = 2;
   private static final int LONGEST_LOOK_MILLIS = 40;
   private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
-  // And the more clients are woken each time. Looking again before they are done makes them apply
-  // the same changes in smaller pages.
+  // And the more clients are woken each time, without a bound: looking again before they are done
+  // makes them apply the same changes in smaller pages.
   private static final int CLIENTS_FOR_A_MILLI = 2;
   // Another hub that holds the lock may vanish.
   private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;

@@ -19,6 +19,10 @@ class PreparedTest {
       """
       {"source": "public.shelves", "table": "public.shelves", "key": {"id": "id"}, "columns": {"caravan.rows": "room"}}
       """;
+  private static final String ORDERS =
+      """
+      {"source": "public.orders", "table": "public.orders", "key": {"id": "id"}, "columns": {"price": "price"}}
+      """;
   private static final String WRITERS =
       """
       select string_agg(format('%s %s', proname, xmin), ', ' order by proname)
@@ -71,6 +75,27 @@ class PreparedTest {
 
     assertThat(blog.value("select found from members")).isEqualTo("Countess");
     assertThat(blog.value(WRITERS)).isEqualTo(writers);
+    assertThat(blog.value("select last_value from caravan.target_id_seq")).isEqualTo("2");
+  }
+
+  @Test
+  void replacesWhatItWasWhenATargetHasAnotherPlaceAmongTheOthers() throws SQLException {
+    central.execute(
+        "create table orders (id int primary key, price numeric); select caravan.track('orders', '{price}'); insert into orders values (1, 7)");
+    blog.execute("create table orders (id int primary key references members, price real)");
+    hand.close();
+    map(ORDERS + "," + MEMBERS);
+
+    blog.execute("alter table orders alter price type numeric, drop constraint orders_id_fkey");
+
+    assertThat(
+            blog.value(
+                """
+                select cardinality(caravan.prepared(client, mapping, jsonb_build_object(source, description)))
+                from caravan.prepared
+                where source = 'public.orders'
+                """))
+        .isEqualTo("1");
   }
 
   @Test

@@ -286,7 +286,7 @@ class RunTest {
 
     assertThat(central.value("select found -> 0 ->> 'sql' from caravan.reconciliations"))
         .isEqualTo(
-            "delete from caravan.owned o using caravan.target t where t.id = o.target and t.relation = 'public.members' and o.key = '[6001]'");
+            "delete from caravan.owned o using caravan.target t where t.id = o.target and t.client = 'blog' and t.source = 'public.users' and t.relation = 'public.members' and o.key = '[6001]'");
     assertThat(count("select count(*) from caravan.owned")).isEqualTo(3601);
   }
 

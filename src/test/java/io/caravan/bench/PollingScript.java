@@ -16,9 +16,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The least that brings changes by SQL: a trigger that logs the key, and a script that looks as
- * often as Caravan does, reads the rows in one statement, and writes them to all clients at once,
- * in a statement each. It stops at an error, and forgets where it was.
+ * The least that brings changes by SQL: a trigger that logs the key, and a script that looks every
+ * 2 ms, reads the rows in one statement, and writes them to all clients at once, in a statement
+ * each. It stops at an error, and forgets where it was.
  */
 final class PollingScript implements Contender {
   private static final long BETWEEN_LOOKS_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
