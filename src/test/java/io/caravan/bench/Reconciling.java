@@ -9,6 +9,7 @@ import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -71,28 +72,33 @@ final class Reconciling implements Section {
 
   private static void compare(
       Stage stage, Options options, CaravanHub caravan, ExecutorService threads, Report report) {
-    String rows =
-        "a client of %,d rows, while %d are changed a second".formatted(stage.rows(), RATE);
-    Report.Case equal = report.begin("compare", rows, "bare digests");
-    Report.Case differing = report.begin("compare and repair", rows, "nothing differs");
+    String rows = "a client of %,d rows".formatted(stage.rows());
+    String changing = rows + ", while %d are changed a second".formatted(RATE);
+    Report.Case atRest = report.begin("compare", rows, "bare digests");
+    Report.Case equal = report.begin("compare", changing, "bare digests");
+    Report.Case differing = report.begin("compare and repair", changing, "nothing differs");
     reconcile(caravan);
     for (int turn = 0; turn < options.turns(); turn++) {
+      compare(caravan, atRest);
       beside(
           threads,
           () -> change(stage, caravan),
           () -> {
-            equal.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan)));
-            double millis = reconcile(caravan);
-            equal.add("nothing differs", "ms", millis);
+            differing.add("nothing differs", "ms", compare(caravan, equal));
             spoil(caravan.clients().get(0), stage.rows());
-            differing.add("nothing differs", "ms", millis);
             differing.add("1,000 differences", "ms", reconcile(caravan));
           });
       Waiting.untilInStep(caravan);
       vacuum(caravan);
     }
-    equal.print();
-    differing.print();
+    List.of(atRest, equal, differing).forEach(Report.Case::print);
+  }
+
+  private static double compare(CaravanHub caravan, Report.Case report) {
+    report.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan)));
+    double millis = reconcile(caravan);
+    report.add("nothing differs", "ms", millis);
+    return millis;
   }
 
   private static void live(
