@@ -7,11 +7,22 @@ import java.util.HashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** When a hub leaves a client to another. */
+/** Which clients a hub works for, and when it leaves one to another. */
 class ClientsTest {
   private static final String CURSOR = "{\"snapshot\": \"1:1:\"}";
 
   private final Clients clients = new Clients();
+
+  @Test
+  void whoRestsIsNotActive() {
+    clients.progressed("blog", "[]", 5, CURSOR, "[]");
+    clients.progressed("shop", "[]", 5, CURSOR, "[]");
+    assertThat(clients.countActive()).isEqualTo(2);
+
+    clients.failed("blog", new IOException("no answer"), "jdbc://blog?");
+
+    assertThat(clients.countActive()).isEqualTo(1);
+  }
 
   @Test
   void aClientThatMovedWithoutThisHubIsServedByAnother() {
