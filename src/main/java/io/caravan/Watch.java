@@ -21,8 +21,7 @@ final class Watch {
   private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   // The more is written, the longer it waits, up to a bound: larger pages cost less for each
-  // change,
-  // and leave the processors to those who write.
+  // change, and leave the processors to those who write.
   private static final int SHORTEST_LOOK_MILLIS = 2;
   private static final int LONGEST_LOOK_MILLIS = 40;
   private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;

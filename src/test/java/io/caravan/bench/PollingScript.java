@@ -100,10 +100,12 @@ final class PollingScript implements Contender {
         PreparedStatement read = session.prepareStatement(READ)) {
       List<PreparedStatement> upserts = new ArrayList<>();
       for (Database client : clients) {
-        sessions.add(client.dataSource().getConnection());
-        sessions.get(sessions.size() - 1).createStatement().execute("set synchronous_commit = off");
-        upserts.add(sessions.get(sessions.size() - 1).prepareStatement(UPSERT));
-        writes.add(upserts.get(upserts.size() - 1)::executeUpdate);
+        Connection clientSession = client.dataSource().getConnection();
+        sessions.add(clientSession);
+        clientSession.createStatement().execute("set synchronous_commit = off");
+        PreparedStatement upsert = clientSession.prepareStatement(UPSERT);
+        upserts.add(upsert);
+        writes.add(upsert::executeUpdate);
       }
       String seen = from;
       while (!paused) {
