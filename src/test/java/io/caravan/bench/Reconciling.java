@@ -30,6 +30,7 @@ final class Reconciling implements Section {
   private static final Duration FAR = Duration.ofMillis(100);
   private static final String BARE =
       "select count(*), sum(hashtextextended(concat_ws('|', id, name, email), 0)) from users";
+  private static final String ONE_PROCESS = "set max_parallel_workers_per_gather = 0; ";
 
   @Override
   public void run(Stage stage, Options options, Report report) {
@@ -42,8 +43,8 @@ final class Reconciling implements Section {
           .set("c1.url", CaravanHub.urlOf(new Database(wire.port(), client.name())))
           .set("caravan.reconcile.percent", "0");
       fill(stage, caravan, report);
+      Turns.warmUpAnew(caravan, stage.rows());
       vacuum(caravan);
-      Waiting.untilInStep(caravan);
       compare(stage, options, caravan, threads, report);
       live(stage, options, caravan, threads, report);
       far(wire, options, caravan, report);
@@ -95,7 +96,8 @@ final class Reconciling implements Section {
   }
 
   private static double compare(CaravanHub caravan, Report.Case report) {
-    report.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan)));
+    report.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan, "")));
+    report.add("… in one process a side", "ms", 1000 * seconds(() -> bare(caravan, ONE_PROCESS)));
     double millis = reconcile(caravan);
     report.add("nothing differs", "ms", millis);
     return millis;
@@ -110,8 +112,12 @@ final class Reconciling implements Section {
       add(live, "nothing is compared", stage, options, caravan);
       beside(
           threads,
-          () -> bare(caravan),
+          () -> bare(caravan, ""),
           () -> add(live, "bare digests all the time", stage, options, caravan));
+      beside(
+          threads,
+          () -> bare(caravan, ONE_PROCESS),
+          () -> add(live, "… in one process a side", stage, options, caravan));
       beside(
           threads,
           () -> reconcile(caravan),
@@ -172,10 +178,10 @@ final class Reconciling implements Section {
             .formatted(rows));
   }
 
-  private static void bare(CaravanHub caravan) {
+  private static void bare(CaravanHub caravan, String setting) {
     CompletableFuture<?> there =
-        CompletableFuture.runAsync(() -> caravan.clients().get(0).query(BARE));
-    caravan.central().query(BARE);
+        CompletableFuture.runAsync(() -> caravan.clients().get(0).execute(setting + BARE));
+    caravan.central().execute(setting + BARE);
     there.join();
   }
 

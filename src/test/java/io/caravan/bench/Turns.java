@@ -39,9 +39,14 @@ final class Turns {
       // Article and native start anew with each turn; what they have compiled stays in the servers.
       contender.resume();
       Waiting.untilInStep(contender);
-      warmUp(contender, rows, FIRST_WARM_UP);
+      warmUpAnew(contender, rows);
       contender.pause();
     }
+  }
+
+  /** Writes to a contender that has just begun for a while. */
+  static void warmUpAnew(Contender contender, int rows) {
+    warmUp(contender, rows, FIRST_WARM_UP);
   }
 
   /** Writes for a while. */
