@@ -23,6 +23,7 @@ class Benchmark {
   static {
     SECTIONS.put("overhead", new Overhead());
     SECTIONS.put("latency", new Latency());
+    SECTIONS.put("profile", new Profile());
     SECTIONS.put("shared", new SharedReads());
     SECTIONS.put("dead", new DeadClient());
     SECTIONS.put("throughput", new Throughput());

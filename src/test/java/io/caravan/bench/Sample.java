@@ -38,6 +38,10 @@ final class Sample {
     return values[values.length - 1];
   }
 
+  double mean() {
+    return Arrays.stream(values).average().orElseThrow();
+  }
+
   /** The one in the middle; of two, what lies between them. */
   double median() {
     return (values[(values.length - 1) / 2] + values[values.length / 2]) / 2;
