@@ -14,6 +14,7 @@ final class Throughput implements Section {
           List.of(
               new NativeReplication(stage, clients),
               new ArticleScript(stage, clients),
+              new PollingScript(stage, clients),
               new CaravanHub(stage, clients).start());
       Turns.warmUp(contenders, stage.rows());
       String to = " until all of %d clients have them".formatted(clients);
