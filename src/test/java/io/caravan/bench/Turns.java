@@ -44,7 +44,7 @@ final class Turns {
     }
   }
 
-  /** Writes to a contender that has just begun for a while. */
+  /** Writes for longer, to a contender that was started just now. */
   static void warmUpAnew(Contender contender, int rows) {
     warmUp(contender, rows, FIRST_WARM_UP);
   }
