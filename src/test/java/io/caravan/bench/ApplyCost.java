@@ -12,9 +12,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** What a page costs the client, beside a bare upsert of the same rows in one statement. */
+/**
+ * What a page costs the client, beside a bare upsert of the same rows in one statement: a large
+ * page, and one of a few rows, as they come one by one.
+ */
 final class ApplyCost implements Section {
-  private static final int PAGE = 1_000;
+  private static final int ROWS = 1_000;
+  private static final int[] PAGE_ROWS = {4, ROWS};
   private static final int PAGES = 50;
   private static final String UPSERT =
       """
@@ -31,6 +35,8 @@ final class ApplyCost implements Section {
       """;
   private static final String APPLY =
       "select outcome, written from caravan.apply('bench', 0, ?::jsonb, ?::jsonb, '[]')";
+  private static final String PREPARE =
+      "select caravan.prepared('bench', ?::jsonb, ?::jsonb -> 'sources')";
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.users", "key": {"id": "id"},
@@ -53,60 +59,65 @@ final class ApplyCost implements Section {
     client.execute(
         "create table users (id bigint primary key, name text not null, email text not null);"
             + "insert into users select n, 'user ' || n, 'user' || n || '@example.org' from generate_series(1, %d) n;"
-                .formatted(PAGE)
+                .formatted(ROWS)
             + "insert into caravan.target (client, source, relation) values ('bench', 'public.users', 'public.users');"
             + "insert into caravan.owned select t.id, jsonb_build_array(users.id) from caravan.target t, users;"
             + "insert into caravan.cursor (client) values ('bench')");
-    String page = page(client);
-    try (Connection connection = client.dataSource().getConnection();
-        Statement statement = connection.createStatement()) {
-      connection.setAutoCommit(false);
-      for (Map.Entry<String, String> before : BEFORE.entrySet()) {
-        Report.Case cost =
-            report.begin(
-                "apply", "a page of %,d %s".formatted(PAGE, before.getKey()), "bare upsert");
-        for (int turn = 0; turn < options.turns(); turn++) {
-          cost.add(
-              "bare upsert", "µs a row", micros(statement, before.getValue(), upsert(connection)));
-          cost.add(
-              "from JSON, where they differ",
-              "µs a row",
-              micros(statement, before.getValue(), upsertFromJson(connection, page)));
-          for (String rows : List.of("central", "shared")) {
-            cost.add(
-                "caravan, rows: " + rows,
-                "µs a row",
-                micros(
-                    statement,
-                    before.getValue(),
-                    apply(connection, MAPPING.formatted(rows), page)));
+    try (Connection connection = client.dataSource().getConnection()) {
+      for (int pageRows : PAGE_ROWS) {
+        String page = page(client, pageRows);
+        for (Map.Entry<String, String> before : BEFORE.entrySet()) {
+          Report.Case cost =
+              report.begin(
+                  "apply", "a page of %,d %s".formatted(pageRows, before.getKey()), "bare upsert");
+          for (int turn = 0; turn < options.turns(); turn++) {
+            measure(connection, before.getValue(), pageRows, page, cost);
           }
+          cost.print();
         }
-        cost.print();
       }
     } catch (SQLException e) {
       throw new IllegalStateException(e);
     }
   }
 
-  /** The median of many pages. Each is rolled back, so that the next one finds the same. */
-  private static double micros(Statement statement, String before, PreparedStatement measured)
+  private static void measure(
+      Connection connection, String before, int pageRows, String page, Report.Case cost)
       throws SQLException {
-    try (measured) {
+    cost.add("bare upsert", "µs a page", micros(connection, before, upsert(connection, pageRows)));
+    cost.add(
+        "from JSON, where they differ",
+        "µs a page",
+        micros(connection, before, upsertFromJson(connection, page)));
+    for (String rows : List.of("central", "shared")) {
+      String mapping = MAPPING.formatted(rows);
+      prepare(connection, mapping, page);
+      cost.add(
+          "caravan, rows: " + rows,
+          "µs a page",
+          micros(connection, before, apply(connection, mapping, page)));
+    }
+  }
+
+  /** The median of many pages. Each is rolled back, so that the next one finds the same. */
+  private static double micros(Connection connection, String before, PreparedStatement measured)
+      throws SQLException {
+    try (measured;
+        Statement statement = connection.createStatement()) {
+      connection.setAutoCommit(false);
       List<Double> micros = new ArrayList<>();
       for (int n = 0; n < PAGES; n++) {
         statement.execute(before);
         long start = System.nanoTime();
         measured.execute();
-        micros.add((System.nanoTime() - start) / 1e3 / PAGE);
+        micros.add((System.nanoTime() - start) / 1e3);
         check(measured);
-        statement.getConnection().rollback();
+        connection.rollback();
       }
       // Rolled back rows would make the table longer with each page.
-      statement.getConnection().setAutoCommit(true);
+      connection.setAutoCommit(true);
       statement.execute("vacuum users");
       statement.execute("vacuum caravan.owned");
-      statement.getConnection().setAutoCommit(false);
       return Sample.of(micros).median();
     }
   }
@@ -119,12 +130,12 @@ final class ApplyCost implements Section {
     }
   }
 
-  private static PreparedStatement upsert(Connection connection) throws SQLException {
+  private static PreparedStatement upsert(Connection connection, int pageRows) throws SQLException {
     PreparedStatement upsert = connection.prepareStatement(UPSERT);
     List<Long> ids = new ArrayList<>();
     List<String> names = new ArrayList<>();
     List<String> emails = new ArrayList<>();
-    for (long id = 1; id <= PAGE; id++) {
+    for (long id = 1; id <= pageRows; id++) {
       ids.add(id);
       names.add("user " + id);
       emails.add("user" + id + "@example.org");
@@ -142,6 +153,16 @@ final class ApplyCost implements Section {
     return upsert;
   }
 
+  /** What a mapping comes to is kept from page to page, unless the page is rolled back. */
+  private static void prepare(Connection connection, String mapping, String page)
+      throws SQLException {
+    try (PreparedStatement prepare = connection.prepareStatement(PREPARE)) {
+      prepare.setString(1, mapping);
+      prepare.setString(2, page);
+      prepare.execute();
+    }
+  }
+
   private static PreparedStatement apply(Connection connection, String mapping, String page)
       throws SQLException {
     PreparedStatement apply = connection.prepareStatement(APPLY);
@@ -150,15 +171,17 @@ final class ApplyCost implements Section {
     return apply;
   }
 
-  /** A page as caravan.read makes it, of all rows. */
-  private static String page(Database client) {
+  /** A page as caravan.read makes it, of the first rows. */
+  private static String page(Database client, int pageRows) {
     return client.value(
         """
-        select format('{"cursor": {}, "sources": {"public.users": {"key": ["id"], "columns": %s}}, "cleared": [],'
-          '"changes": {"public.users": [%s]}}', '{"id": "bigint", "name": "text", "email": "text"}',
-          string_agg(format('{"key": [%s], "row": %s}', id,
+        select format('{"cursor": {}, "sources": {"public.users": {"key": ["id"], "columns": %%s}}, "cleared": [],'
+          '"changes": {"public.users": [%%s]}}', '{"id": "bigint", "name": "text", "email": "text"}',
+          string_agg(format('{"key": [%%s], "row": %%s}', id,
             json_build_object('id', id::text, 'name', name, 'email', email)), ', '))
         from users
-        """);
+        where id <= %d
+        """
+            .formatted(pageRows));
   }
 }

@@ -98,6 +98,7 @@ final class Reconciling implements Section {
   private static double compare(CaravanHub caravan, Report.Case report) {
     report.add("bare digests", "ms", 1000 * seconds(() -> bare(caravan, "")));
     report.add("… in one process a side", "ms", 1000 * seconds(() -> bare(caravan, ONE_PROCESS)));
+    report.add("… one side after the other", "ms", 1000 * seconds(() -> bareInTurn(caravan)));
     double millis = reconcile(caravan);
     report.add("nothing differs", "ms", millis);
     return millis;
@@ -118,6 +119,10 @@ final class Reconciling implements Section {
           threads,
           () -> bare(caravan, ONE_PROCESS),
           () -> add(live, "… in one process a side", stage, options, caravan));
+      beside(
+          threads,
+          () -> bareInTurn(caravan),
+          () -> add(live, "… one side after the other", stage, options, caravan));
       beside(
           threads,
           () -> reconcile(caravan),
@@ -183,6 +188,11 @@ final class Reconciling implements Section {
         CompletableFuture.runAsync(() -> caravan.clients().get(0).execute(setting + BARE));
     caravan.central().execute(setting + BARE);
     there.join();
+  }
+
+  private static void bareInTurn(CaravanHub caravan) {
+    caravan.central().execute(ONE_PROCESS + BARE);
+    caravan.clients().get(0).execute(ONE_PROCESS + BARE);
   }
 
   private static void vacuum(CaravanHub caravan) {
