@@ -25,6 +25,9 @@ final class Watch {
   private static final int SHORTEST_LOOK_MILLIS = 2;
   private static final int LONGEST_LOOK_MILLIS = 40;
   private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
+  // Where more than this is to be applied at all clients together, it waits longer in proportion:
+  // the clients' pages would take the processors from those who write.
+  private static final double MANY_DELIVERIES_PER_SECOND = 5_000;
   // And the more clients are woken each time, without a bound: looking again before they are done
   // makes them apply the same changes in smaller pages.
   private static final int CLIENTS_FOR_A_MILLI = 2;
@@ -135,8 +138,9 @@ final class Watch {
   private void pace(String now, long at) {
     long known = Long.parseLong(now.split(":", -1)[1]);
     if (!snapshot.isEmpty()) {
-      double seconds = Math.max(at - lookedAt, 1) / 1e9;
-      double millis = (known - transactions) / seconds / TRANSACTIONS_PER_SECOND_FOR_A_MILLI;
+      double perSecond = (known - transactions) * 1e9 / Math.max(at - lookedAt, 1);
+      double stretch = Math.max(clients.getAsInt() * perSecond / MANY_DELIVERIES_PER_SECOND, 1);
+      double millis = perSecond / TRANSACTIONS_PER_SECOND_FOR_A_MILLI * stretch;
       lookMillis = (int) Math.min(Math.max(millis, SHORTEST_LOOK_MILLIS), LONGEST_LOOK_MILLIS);
     }
     transactions = known;

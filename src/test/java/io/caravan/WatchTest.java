@@ -166,6 +166,32 @@ class WatchTest {
   }
 
   @Test
+  void looksLessOftenTheMoreIsToBeAppliedAtAllClients() throws SQLException {
+    caravan.stop();
+    try (Connection one = central.dataSource().getConnection();
+        Connection other = central.dataSource().getConnection();
+        Statement ofFew = one.createStatement();
+        Statement ofMany = other.createStatement()) {
+      Watch few = new Watch(ofFew, () -> 1);
+      Watch many = new Watch(ofMany, () -> 8);
+      few.seesNews(1000);
+      many.seesNews(1000);
+
+      try (Connection writer = central.dataSource().getConnection();
+          Statement update = writer.createStatement()) {
+        for (int i = 0; i < 1000; i++) {
+          update.execute("update users set n = n + 1 where id = 1");
+        }
+      }
+      few.seesNews(0);
+      many.seesNews(0);
+
+      int longest = 40; // which one client comes to with 10,000 updates/s
+      assertThat(many.patienceMillis()).isGreaterThan(Math.min(few.patienceMillis(), longest - 1));
+    }
+  }
+
+  @Test
   void aChangeBetweenTheLastLookAndSleepIsNews() throws Exception {
     caravan.stop();
     try (Connection session = central.dataSource().getConnection();
