@@ -469,9 +469,10 @@ $$;
 --   progress  what the page brings, in words; null: there is nothing to apply
 --   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
 -- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
--- Without sequential scans, for PostgreSQL takes a third of a log that it has not analyzed yet for new; without JIT, which
--- takes longer than the query whose cost it is afraid of; and with plans that are kept, for it plans anew what it takes to
--- be cheaper for the few changes at hand.
+-- Without sequential scans, for PostgreSQL takes a third of a log that it has not analyzed yet for new; without bitmaps, for
+-- while the log is small it makes one of a whole window, and sorts it, for each page; without JIT, which takes longer than
+-- the query whose cost it is afraid of; and with plans that are kept, for it plans anew what it takes to be cheaper for the
+-- few changes at hand.
 create or replace function caravan.read(
   inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null, until pg_snapshot default null,
   out page text, out more boolean, out progress text, out refusing text
@@ -481,6 +482,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
+set enable_bitmapscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 set timezone = 'UTC'

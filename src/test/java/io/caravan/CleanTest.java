@@ -17,6 +17,13 @@ class CleanTest {
       """
       select cursor from caravan.read(%s::jsonb, '[{"source": "public.users", "fingerprint": ""}]', 20000, 10000000)
       """;
+  private static final String PAGE =
+      """
+      select cursor, more
+      from caravan.read('%s'::jsonb, '[{"source": "public.users", "fingerprint": ""}]', 100, 10000000)
+      """;
+  private static final String LOOKED_AT =
+      "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass";
 
   private final Database central = Postgres.shared().createDatabase("central");
 
@@ -59,13 +66,35 @@ class CleanTest {
       for (int i = 0; i < 20; i++) { // from the sixth on, PostgreSQL may keep the plan
         statement.execute(READ.formatted("'" + cursor + "'"));
       }
-      ResultSet looked =
-          statement.executeQuery(
-              """
-              select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass
-              """);
+      ResultSet looked = statement.executeQuery(LOOKED_AT);
       looked.next();
       assertThat(looked.getLong(1)).isBetween(20L, 200L);
+    }
+  }
+
+  @Test
+  void aBacklogIsWalkedThroughOnceHoweverManyPagesItHas() throws SQLException {
+    String cursor = central.value(READ.formatted("null"));
+    try (Connection hub = central.dataSource().getConnection();
+        Statement statement = hub.createStatement()) {
+      hub.setAutoCommit(false);
+      statement.execute(PAGE.formatted(cursor)); // with a plan for the small log that there is
+      central.execute("update users set name = 'new'");
+
+      int pages = 0;
+      String more;
+      do {
+        ResultSet page = statement.executeQuery(PAGE.formatted(cursor));
+        page.next();
+        cursor = page.getString(1);
+        more = page.getString(2);
+        pages++;
+      } while (more.equals("t"));
+
+      ResultSet looked = statement.executeQuery(LOOKED_AT);
+      looked.next();
+      assertThat(pages).isGreaterThan(100);
+      assertThat(looked.getLong(1)).isBetween(10_000L, 50_000L);
     }
   }
 
