@@ -82,10 +82,11 @@ comment on column caravan.cleaning.horizon is 'Deletions up to this transaction 
 insert into caravan.cleaning default values on conflict do nothing;
 
 create table if not exists caravan.superseded (
-  id bigint not null,
-  constraint superseded_pk primary key (id)
+  batch bigint generated always as identity,
+  ids   bigint[] not null,
+  constraint superseded_pk primary key (batch)
 );
-comment on table caravan.superseded is 'Changes that the cleaning is about to remove';
+comment on table caravan.superseded is 'Changes that the cleaning is about to remove, in batches';
 
 create table if not exists caravan.milestone (
   at     timestamptz not null default now(),

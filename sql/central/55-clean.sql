@@ -3,7 +3,8 @@
 -- An entry is superseded when a newer one of its key is in the log, or a newer TRUNCATE of its source: whoever has not
 -- seen the old one has not seen the new one either. Finding them takes a pass over the log, which is made only when
 -- the log has grown to twice what the last pass left: a few microseconds a change, whatever its size. No index on
--- the key is needed, which each write would have to pay for. The entries go in small batches.
+-- the key is needed, which each write would have to pay for. The entries go in small batches, which the pass makes: a row
+-- for each entry that is about to go would cost more than the entry.
 
 -- The ids of all superseded entries.
 create or replace function caravan.find_superseded()
@@ -45,8 +46,8 @@ begin
 end
 $$;
 
--- Removes at most `batch` entries that are superseded; the hub calls it until it returns 0. Of several calls at once
--- only one does anything, and no writer waits for it.
+-- Removes some entries that are superseded, at most as many as the `batch` of the call that found them; the hub calls it
+-- until it returns 0. Of several calls at once only one does anything, and no writer waits for it.
 -- The entries of keys that are gone stay for `keep`. A client that comes back later cannot know of them: it is
 -- compared as a whole.
 create or replace function caravan.clean(batch int default 10000, keep interval default '30 days')
@@ -72,24 +73,29 @@ begin
     if last - state.newest <= greatest(state.kept, 10000) then
       return 0;
     end if;
-    with gone as (
-      insert into caravan.superseded (id) select g.id from caravan.find_gone(expired) g returning id
+    with gone as materialized (
+      select g.id, g.xid from caravan.find_gone(expired) as g
+    ), marked as (
+      insert into caravan.superseded (ids)
+      select array_agg(id)
+      from (
+        select id, (row_number() over (order by id) - 1) / clean.batch as n
+        from (select id from gone union select caravan.find_superseded()) as all_of_them (id)
+      ) as numbered
+      group by n
+      returning cardinality(ids) as entries
     )
     update caravan.cleaning c
-    set horizon = greatest(c.horizon, (select max(xid) from caravan.change join gone using (id)));
-    delete from caravan.milestone m where m.newest < expired;
-    insert into caravan.superseded (id) select caravan.find_superseded() on conflict do nothing;
-    update caravan.cleaning c
     set newest = last,
-      kept = (select count(*) from caravan.change) - (select count(*) from caravan.superseded);
+      kept = (select count(*) from caravan.change) - (select coalesce(sum(entries), 0) from marked),
+      horizon = greatest(c.horizon, (select max(xid) from gone));
+    delete from caravan.milestone m where m.newest < expired;
   end if;
 
   with taken as (
-    delete from caravan.superseded
-    where id in (select id from caravan.superseded order by id limit batch)
-    returning id
+    delete from caravan.superseded s where s.batch = (select min(first.batch) from caravan.superseded as first) returning ids
   )
-  delete from caravan.change c using taken where c.id = taken.id;
+  delete from caravan.change c using taken where c.id = any (taken.ids);
   get diagnostics removed = row_count;
   return removed;
 end
