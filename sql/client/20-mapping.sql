@@ -310,7 +310,8 @@ begin
       )
       delete from %s as t using gone where %s
     $q$, incoming, relation, gone_matches);
-    -- Mostly all of them are noted. Counting those in one walk of the index takes a third of looking for each.
+    -- Mostly all of them are noted. Counting those in one walk of the index takes a third of looking for each where they come
+    -- in order (PostgreSQL 18), and about the same elsewhere (15).
     own := format($q$
       if exists (
         select from (select array(select change.key from %1$s) as keys offset 0) as page
