@@ -27,7 +27,7 @@ final class Watch {
   private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
   // Where more than this is to be applied at all clients together, it waits longer in proportion:
   // the clients' pages would take the processors from those who write.
-  private static final double MANY_DELIVERIES_PER_SECOND = 5_000;
+  private static final long MANY_DELIVERIES_PER_SECOND = 5_000;
   // And the more clients are woken each time, without a bound: looking again before they are done
   // makes them apply the same changes in smaller pages.
   private static final int CLIENTS_FOR_A_MILLI = 2;

@@ -15,12 +15,8 @@ import org.junit.jupiter.api.Test;
 class CleanTest {
   private static final String READ =
       """
-      select cursor from caravan.read(%s::jsonb, '[{"source": "public.users", "fingerprint": ""}]', 20000, 10000000)
-      """;
-  private static final String PAGE =
-      """
       select cursor, more
-      from caravan.read('%s'::jsonb, '[{"source": "public.users", "fingerprint": ""}]', 100, 10000000)
+      from caravan.read(nullif('%s', '')::jsonb, '[{"source": "public.users", "fingerprint": ""}]', %d, 10000000)
       """;
   private static final String LOOKED_AT =
       "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass";
@@ -57,14 +53,14 @@ class CleanTest {
   @Test
   void whatIsNewIsFoundWithoutWalkingThroughTheLog() throws SQLException {
     central.execute("update users set name = 'new'; update users set name = 'newer'");
-    String cursor = central.value(READ.formatted("null"));
+    String cursor = central.value(READ.formatted("", 20_000));
     central.execute("update users set name = 'newest' where id = 42");
 
     try (Connection hub = central.dataSource().getConnection();
         Statement statement = hub.createStatement()) {
       hub.setAutoCommit(false);
       for (int i = 0; i < 20; i++) { // from the sixth on, PostgreSQL may keep the plan
-        statement.execute(READ.formatted("'" + cursor + "'"));
+        statement.execute(READ.formatted(cursor, 20_000));
       }
       ResultSet looked = statement.executeQuery(LOOKED_AT);
       looked.next();
@@ -74,17 +70,17 @@ class CleanTest {
 
   @Test
   void aBacklogIsWalkedThroughOnceHoweverManyPagesItHas() throws SQLException {
-    String cursor = central.value(READ.formatted("null"));
+    String cursor = central.value(READ.formatted("", 20_000));
     try (Connection hub = central.dataSource().getConnection();
         Statement statement = hub.createStatement()) {
       hub.setAutoCommit(false);
-      statement.execute(PAGE.formatted(cursor)); // with a plan for the small log that there is
+      statement.execute(READ.formatted(cursor, 100)); // with a plan for the small log that there is
       central.execute("update users set name = 'new'");
 
       int pages = 0;
       String more;
       do {
-        ResultSet page = statement.executeQuery(PAGE.formatted(cursor));
+        ResultSet page = statement.executeQuery(READ.formatted(cursor, 100));
         page.next();
         cursor = page.getString(1);
         more = page.getString(2);
