@@ -33,6 +33,7 @@ class Benchmark {
     SECTIONS.put("reconcile", new Reconciling());
     SECTIONS.put("apply", new ApplyCost());
     SECTIONS.put("trigger", new TriggerForms());
+    SECTIONS.put("clean", new Cleaning());
   }
 
   @Test

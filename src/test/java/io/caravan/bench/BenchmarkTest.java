@@ -79,6 +79,18 @@ class BenchmarkTest {
   }
 
   @Test
+  void aSessionWorksForAnUpdateNoLongerThanTheUpdateTakes() {
+    try (Stage stage = new Stage(10);
+        Contender bare = new Bare(stage);
+        Writers writers = new Writers(bare.central(), 1, 10, Writers.TRACKED)) {
+      Writers.Pace pace = writers.writeFor(Duration.ofMillis(300));
+
+      assertThat(pace.microsAtWork()).isPositive();
+      assertThat(pace.microsAtWork() + pace.microsWaiting()).isLessThan(1e6 / pace.perSecond());
+    }
+  }
+
+  @Test
   void aClientThatIsNotEqualIsNotMeasured() {
     try (Stage stage = new Stage(10);
         Contender script = new ArticleScript(stage, 1)) {

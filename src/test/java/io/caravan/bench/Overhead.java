@@ -51,6 +51,9 @@ final class Overhead implements Section {
       String name = contender.name();
       Writers.Pace pace = pace(contender, 1, Writers.TRACKED);
       one.add(name, "ms, tracked column", pace.millis());
+      one.add(name, "updates/s, tracked column", pace.perSecond());
+      one.add(name, "µs that its session works for an update", pace.microsAtWork());
+      one.add(name, "µs that its session waits for a core", pace.microsWaiting());
       one.add(name, "ms, another column", pace(contender, 1, Writers.UNTRACKED).millis());
       many.add(
           name, "updates/s, another column", pace(contender, MANY, Writers.UNTRACKED).perSecond());

@@ -27,6 +27,19 @@ final class Processes {
     return ticks / TICKS_PER_SECOND;
   }
 
+  /** How long a process has been at work, and ready to work but without a core, until now. */
+  static Cores coresOf(long pid) {
+    String[] nanos = read(Path.of("/proc/" + pid + "/schedstat")).split(" ", -1);
+    return new Cores(Long.parseLong(nanos[0]) / 1e9, Long.parseLong(nanos[1]) / 1e9);
+  }
+
+  /** Seconds of a process. */
+  record Cores(double atWork, double waiting) {
+    Cores since(Cores earlier) {
+      return new Cores(atWork - earlier.atWork, waiting - earlier.waiting);
+    }
+  }
+
   /** A line of {@code /proc/<pid>/status} that holds a number, for instance VmRSS. */
   static long status(long pid, String name) {
     return read(Path.of("/proc/" + pid + "/status"))

@@ -17,6 +17,9 @@ final class Throughput implements Section {
               new PollingScript(stage, clients),
               new CaravanHub(stage, clients).start());
       Turns.warmUp(contenders, stage.rows());
+      // Large pages take ways of their own through the hub, which are to be compiled, too.
+      Turns.take(
+          1, contenders, contender -> inOne(stage, contender, stage.rows() / shareOf(contender)));
       String to = " until all of %d clients have them".formatted(clients);
       int transactions = Math.min(options.transactions(), stage.rows());
       Report.Case single =
@@ -28,7 +31,7 @@ final class Throughput implements Section {
           options.turns(),
           contenders,
           contender -> {
-            int share = contender instanceof ArticleScript ? SHARE_OF_ARTICLE : 1;
+            int share = shareOf(contender);
             add(single, contender, share, byWriters(stage, contender, 1, transactions / share));
             add(eight, contender, share, byWriters(stage, contender, 8, transactions / share));
             add(bulk, contender, share, inOne(stage, contender, stage.rows() / share));
@@ -37,6 +40,10 @@ final class Throughput implements Section {
       List.of(single, eight, bulk).forEach(Report.Case::print);
       contenders.forEach(Contender::close);
     }
+  }
+
+  private static int shareOf(Contender contender) {
+    return contender instanceof ArticleScript ? SHARE_OF_ARTICLE : 1;
   }
 
   private static Report.Case begin(Report report, String what) {

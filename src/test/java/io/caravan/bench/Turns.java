@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 final class Turns {
   private static final Duration WARM_UP = Duration.ofSeconds(2);
   // A hub runs for weeks. How long its code is being compiled is seen where it is started.
-  private static final Duration FIRST_WARM_UP = Duration.ofSeconds(20);
+  private static final Duration FIRST_WARM_UP = Duration.ofSeconds(60);
 
   private Turns() {}
 

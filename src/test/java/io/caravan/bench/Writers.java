@@ -15,6 +15,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.LockSupport;
+import org.postgresql.PGConnection;
 
 /**
  * Sessions in central that write, each a thread with a prepared statement; each write is a
@@ -28,6 +29,7 @@ final class Writers implements AutoCloseable {
   private final ExecutorService threads;
   private final List<Connection> sessions = new ArrayList<>();
   private final List<PreparedStatement> statements = new ArrayList<>();
+  private final long firstPid;
 
   /**
    * Connects them.
@@ -43,6 +45,7 @@ final class Writers implements AutoCloseable {
         sessions.add(session);
         statements.add(session.prepareStatement(sql));
       }
+      firstPid = sessions.get(0).unwrap(PGConnection.class).getBackendPID();
     } catch (SQLException e) {
       throw new IllegalStateException(e);
     }
@@ -50,6 +53,7 @@ final class Writers implements AutoCloseable {
 
   /** Each writes to rows at random, one after another without a pause, for some time. */
   Pace writeFor(Duration time) {
+    Processes.Cores before = Processes.coresOf(firstPid);
     long start = System.nanoTime();
     long end = start + time.toNanos();
     List<long[]> all =
@@ -68,9 +72,15 @@ final class Writers implements AutoCloseable {
               return Arrays.copyOf(nanos, count);
             });
     double seconds = (System.nanoTime() - start) / 1e9;
+    Processes.Cores used = Processes.coresOf(firstPid).since(before);
+    double microsOfFirst = 1e6 / all.get(0).length;
     double[] millis =
         all.stream().flatMapToLong(Arrays::stream).mapToDouble(nanos -> nanos / 1e6).toArray();
-    return new Pace(millis.length / seconds, Sample.of(millis).median());
+    return new Pace(
+        millis.length / seconds,
+        Sample.of(millis).median(),
+        used.atWork() * microsOfFirst,
+        used.waiting() * microsOfFirst);
   }
 
   /** Writes to each of these rows once, all sessions together, without a pause. */
@@ -147,8 +157,10 @@ final class Writers implements AutoCloseable {
    *
    * @param perSecond all of them together
    * @param millis the median of a single write
+   * @param microsAtWork how long the first one's session in central worked for a write, on average
+   * @param microsWaiting how long it was ready to work and had no core
    */
-  record Pace(double perSecond, double millis) {}
+  record Pace(double perSecond, double millis, double microsAtWork, double microsWaiting) {}
 
   @FunctionalInterface
   private interface Work<T> {
