@@ -3,6 +3,7 @@ package io.caravan;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.math.BigDecimal;
 import java.sql.Timestamp;
 import java.text.ParseException;
 import java.time.Duration;
@@ -30,8 +31,14 @@ import org.slf4j.LoggerFactory;
 public final class Reconciler implements CamelContextAware, OnCamelContextStopping {
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
   private final String hub = UUID.randomUUID().toString();
+  private double percent = 1;
   private CamelContext context;
   private volatile boolean stopping;
+
+  /** Which share of the time all clients together may be compared to verify, in percent. */
+  public void setPercent(double percent) {
+    this.percent = percent;
+  }
 
   @Override
   public CamelContext getCamelContext() {
@@ -84,6 +91,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
     headers.put("hub", hub);
     headers.put("mapping", clients.get(client).mapping());
     headers.put("scheduledAt", clients.get(client).scheduledAt());
+    headers.put("percent", BigDecimal.valueOf(percent / clients.size()));
   }
 
   /** Until when central has shown a client to be equal; null: never yet. */

@@ -1,0 +1,38 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.math.BigDecimal;
+import java.text.ParseException;
+import java.util.HashMap;
+import java.util.Map;
+import org.apache.camel.impl.DefaultCamelContext;
+import org.junit.jupiter.api.Test;
+
+/** What central is told of the clients that are to be compared with it. */
+class ReconcilerTest {
+  private static final String NIGHTLY = "0 0 3 * * ?";
+
+  private final Reconciler reconciler = new Reconciler();
+
+  @Test
+  void theClientsShareTheTimeInWhichTheyAreCompared() throws ParseException {
+    reconciler.setCamelContext(new DefaultCamelContext());
+    reconciler.setPercent(1);
+    reconciler.know("blog", "[]", NIGHTLY);
+    assertThat(percentOf("blog")).isEqualByComparingTo("1");
+
+    reconciler.know("shop", "[]", NIGHTLY);
+    reconciler.know("forum", "[]", NIGHTLY);
+    reconciler.know("wiki", "[]", NIGHTLY);
+
+    assertThat(percentOf("blog")).isEqualByComparingTo("0.25");
+    assertThat(percentOf("wiki")).isEqualByComparingTo("0.25");
+  }
+
+  private BigDecimal percentOf(String client) {
+    Map<String, Object> headers = new HashMap<>();
+    reconciler.introduce(client, headers);
+    return (BigDecimal) headers.get("percent");
+  }
+}
