@@ -154,7 +154,8 @@ final class Footprint implements Section {
     return (ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now()) - micros) / 1e6;
   }
 
-  private static void rest(Duration time) {
+  /** Lets a hub alone for a while. */
+  static void rest(Duration time) {
     await().pollDelay(time).atMost(time.multipliedBy(2)).until(() -> true);
   }
 }

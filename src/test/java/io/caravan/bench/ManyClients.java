@@ -4,10 +4,13 @@ import io.caravan.Caravan;
 import io.caravan.HubProcess;
 import io.caravan.Postgres.Database;
 import java.nio.file.Path;
+import java.time.Duration;
 
 /** One hub with very many clients, each a schema in one database. */
 final class ManyClients implements Section {
   private static final int ROWS = 100;
+  // All of what is done now and then is done in it: the clients are compared, at most once a minute.
+  private static final Duration IDLE = Duration.ofMinutes(2);
   private static final String SCHEMA =
       """
       create schema c%1$d;
@@ -35,7 +38,7 @@ final class ManyClients implements Section {
       Database clients = addClients(stage, caravan, options.many());
 
       long start = System.nanoTime();
-      HubProcess hub = caravan.startProcess("-Xmx256m");
+      HubProcess hub = caravan.startProcess("-Xmx512m");
       Waiting.until("the hub has started", () -> hub.hasStarted() || !hub.isAlive());
       size.add("caravan", "s until the routes run", seconds(start));
       String all = "" + options.many();
@@ -45,6 +48,8 @@ final class ManyClients implements Section {
               clients.value("select count(*) from caravan.cursor where step > 0").equals(all)
                   && clients.value(BEHIND).equals("0"));
       size.add("caravan", "s until all are filled", seconds(start));
+
+      idle(stage, hub, size);
 
       CommitRecords inCentral = stage.commitsInCentral();
       CommitRecords inClients = stage.commitsInClients();
@@ -68,6 +73,28 @@ final class ManyClients implements Section {
       hub.stop();
     }
     size.print();
+  }
+
+  /** What it takes of the cores when nothing changes. */
+  private static void idle(Stage stage, HubProcess hub, Report.Case report) {
+    double inCentral = Processes.cpuSeconds(stage.centralServer().pid());
+    double inClients = Processes.cpuSeconds(stage.clientServer().pid());
+    double inHub = Processes.cpuSeconds(hub.pid());
+    Footprint.rest(IDLE);
+    double share = 100.0 / IDLE.toSeconds();
+    report
+        .add(
+            "caravan",
+            "% of a core for central, when nothing changes",
+            share * (Processes.cpuSeconds(stage.centralServer().pid()) - inCentral))
+        .add(
+            "caravan",
+            "% of a core for the clients' server, when nothing changes",
+            share * (Processes.cpuSeconds(stage.clientServer().pid()) - inClients))
+        .add(
+            "caravan",
+            "% of a core for the hub, when nothing changes",
+            share * (Processes.cpuSeconds(hub.pid()) - inHub));
   }
 
   private static Database addClients(Stage stage, Caravan caravan, int count) {
