@@ -9,7 +9,7 @@ import java.time.Duration;
 /** One hub with very many clients, each a schema in one database. */
 final class ManyClients implements Section {
   private static final int ROWS = 100;
-  // All of what is done now and then is done in it: the clients are compared, at most once a minute.
+  // A client is compared once a minute at most; nothing is done less often.
   private static final Duration IDLE = Duration.ofMinutes(2);
   private static final String SCHEMA =
       """
