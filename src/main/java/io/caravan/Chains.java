@@ -1,10 +1,12 @@
 package io.caravan;
 
+import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 
@@ -20,7 +22,8 @@ import java.util.concurrent.Executor;
  * changes nothing, and what it lacks follows.
  */
 final class Chains {
-  // A client that is further behind than this reads for itself.
+  // A client that is further behind reads for itself, and gets many small pages as one.
+  private static final int MOST_WINDOWS = 2;
   private static final int MOST_CHARACTERS = 8_000_000;
 
   private final Query central;
@@ -54,7 +57,9 @@ final class Chains {
       boolean isFirst = false;
       CompletableFuture<Page> next;
       synchronized (this) {
-        End end = ends.computeIfAbsent(stand.chain(), key -> new End(stand, System.nanoTime()));
+        End end =
+            ends.computeIfAbsent(
+                stand.chain(), key -> new End(stand, System.nanoTime(), new ArrayDeque<>()));
         next = pages.get(stand.key());
         if (next == null && end.isAt(stand)) {
           next = new CompletableFuture<>();
@@ -103,10 +108,15 @@ final class Chains {
   }
 
   private void append(Stand stand, Page page) {
+    End end = ends.get(stand.chain());
+    Stand after = page.after().orElseThrow();
     characters += page.size();
-    forget();
-    if (ends.get(stand.chain()).isAt(stand)) {
-      ends.put(stand.chain(), new End(page.after().orElseThrow(), page.began()));
+    if (!after.standpoint().isWithinWindow()) {
+      end.windows().add(stand.key());
+    }
+    forget(end.windows());
+    if (end.isAt(stand)) {
+      ends.put(stand.chain(), end.movedTo(after, page.began()));
     }
   }
 
@@ -118,15 +128,25 @@ final class Chains {
     }
   }
 
-  private void forget() {
+  private void forget(Queue<String> windows) {
+    while (windows.size() > MOST_WINDOWS) {
+      pages.computeIfPresent(windows.remove(), (key, page) -> isUncounted(page) ? null : page);
+    }
     Iterator<CompletableFuture<Page>> oldest = pages.values().iterator();
     while (characters > MOST_CHARACTERS && oldest.hasNext()) {
-      CompletableFuture<Page> page = oldest.next();
-      if (page.isDone()) {
-        characters -= page.join().size();
+      if (isUncounted(oldest.next())) {
         oldest.remove();
       }
     }
+  }
+
+  /** Counts a page no more; false for one that is still being read, and not counted yet. */
+  private boolean isUncounted(CompletableFuture<Page> page) {
+    boolean isRead = page.isDone();
+    if (isRead) {
+      characters -= page.join().size();
+    }
+    return isRead;
   }
 
   /** Reads for one client that stands elsewhere. */
@@ -146,7 +166,7 @@ final class Chains {
       isOnChain = end.isAt(after) || pages.containsKey(after.key());
       boolean isNewer = page.began() - end.began() > 0 && !after.standpoint().isWithinWindow();
       if (!isOnChain && isNewer) {
-        ends.put(stand.chain(), new End(page.isEmpty() ? stand : after, page.began()));
+        ends.put(stand.chain(), end.movedTo(page.isEmpty() ? stand : after, page.began()));
       }
     }
     return (page.isEmpty() && !isOnChain ? page.withoutCursor() : page).withMore();
@@ -193,8 +213,18 @@ final class Chains {
     }
   }
 
-  /** The end of a chain, and when it was read. */
-  private record End(Stand stand, long began) {
+  /**
+   * The end of a chain.
+   *
+   * @param stand where a client stands that has applied all of it
+   * @param began when it was read
+   * @param windows the keys of the last pages of its last windows, the oldest first
+   */
+  private record End(Stand stand, long began, Queue<String> windows) {
+    End movedTo(Stand stand, long began) {
+      return new End(stand, began, windows);
+    }
+
     boolean isAt(Stand other) {
       return stand.standpoint.position().equals(other.standpoint.position());
     }

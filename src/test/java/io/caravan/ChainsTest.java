@@ -185,6 +185,24 @@ class ChainsTest {
   }
 
   @Test
+  void whatIsManySmallPagesBehindIsReadAnewInFewerPages() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    for (int i = 0; i < 150; i++) {
+      central.execute("update users set name = 'user " + i + "' where id = 1");
+      blog.next(System.nanoTime());
+    }
+
+    int pages = 0;
+    while (!shop.next(System.nanoTime()).equals("nothing")) {
+      pages++;
+    }
+
+    assertThat(pages).isLessThan(30);
+    assertThat(shop.cursor).isEqualTo(blog.cursor.replace("/blog", "/shop"));
+  }
+
+  @Test
   void aFailureIsToldToAllWhoWaitAndForgotten() throws CentralFailure {
     Client blog = new Client("blog");
     Client shop = blog.twin("shop");
