@@ -51,9 +51,22 @@ final class Stage implements AutoCloseable {
    */
   Stage(int rows) {
     this.rows = rows;
+    allowSubscriptions(clientServer);
     for (Database database : List.of(observedCentral, observedClients)) {
       database.execute("create role hub login");
       database.execute("create extension pg_walinspect");
+    }
+  }
+
+  // Since version 18 these are 10 unless told otherwise, and what is over waits; before, a server
+  // does not know the setting, and does not start with it.
+  private static void allowSubscriptions(Postgres server) {
+    Database database = server.createDatabase("settings");
+    String setting = "max_active_replication_origins";
+    if (!database.query("select from pg_settings where name = '%s'".formatted(setting)).isEmpty()) {
+      database.execute("alter system set %s = 100".formatted(setting));
+      server.stop();
+      server.start();
     }
   }
 
