@@ -26,6 +26,7 @@ class Benchmark {
     SECTIONS.put("profile", new Profile());
     SECTIONS.put("shared", new SharedReads());
     SECTIONS.put("dead", new DeadClient());
+    SECTIONS.put("far", new FarClient());
     SECTIONS.put("throughput", new Throughput());
     SECTIONS.put("absence", new Absence());
     SECTIONS.put("footprint", new Footprint());

@@ -26,7 +26,7 @@ final class DeadClient implements Section {
               new CaravanHub(stage, CLIENTS).start())) {
         contender.resume();
         Waiting.untilInStep(contender);
-        Turns.warmUp(contender, stage.rows());
+        Turns.warmUpAnew(contender, stage.rows());
         measure(stage, options, contender, latency);
         contender.pause();
         contender.close();
