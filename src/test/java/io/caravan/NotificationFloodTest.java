@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
+import org.apache.camel.spi.Registry;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -40,6 +41,7 @@ class NotificationFloodTest {
             """)
         .set("caravan.tick", "86400000")
         .start();
+    await().until(() -> registry().findSingleByType(Listener.class).isConnected());
 
     long start = System.nanoTime();
     caravan
@@ -61,14 +63,15 @@ class NotificationFloodTest {
   /** The change may arrive before the first notification is counted: then there is no counter. */
   private double refused(String reason) {
     Counter counter =
-        caravan
-            .hub()
-            .getCamelContext()
-            .getRegistry()
+        registry()
             .findSingleByType(MeterRegistry.class)
             .find("caravan.notifications.refused")
             .tag("reason", reason)
             .counter();
     return counter == null ? 0 : counter.count();
+  }
+
+  private Registry registry() {
+    return caravan.hub().getCamelContext().getRegistry();
   }
 }
