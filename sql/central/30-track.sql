@@ -101,7 +101,7 @@ $$;
 --   key_N(row)      its key as JSON
 --   moves_N(old, new)  whether an update changes the key
 --   row_N(row)      its row as JSON for a doorbell, unless it is too long for one
---   find_N(key)     the row with this key as JSON text, each value in PostgreSQL's own text form
+--   find_N(key)     the row with this key as a JSON array, as a page has it
 --   scan_N(after)   the keys and rows that follow a key, in the order of the key
 --   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
 -- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
@@ -113,9 +113,10 @@ language plpgsql
 as $$
 declare
   n constant int := source.id;
-  row_text constant text := format('(select row_to_json(r.*)::text from (select %s) as r)', (
-    select string_agg(format('t.%1$I::text as %1$I', c), ', ' order by position)
-    from unnest(source.columns) with ordinality as u (c, position)
+  -- In the order in which a page names the columns.
+  row_text constant text := format('array_to_json(array[%s])::text', (
+    select string_agg(format('t.%I::text', c), ', ' order by position)
+    from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position)
   ));
   key_columns constant text := (
     select string_agg(format('t.%I', c), ', ' order by position)

@@ -13,7 +13,8 @@
 --             of a window are the same for all clients that stand at the same snapshot and map the same sources
 --   sources   source -> its key and the types of its columns
 --   cleared   the sources that were truncated; their rows go before any change of this page
---   changes   source -> [{"key": [42], "row": {"name": "Ada", …}}]; without a row, the key is gone
+--   changes   source -> [[[42], "Ada", …]]: the key, and the row's values in the order in which `columns` has them, each in
+--             PostgreSQL's own text form; nothing but the key where it is gone
 
 -- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
 -- The functions that run for each read are in PL/pgSQL: before PostgreSQL 18, those in SQL are planned at each call.
@@ -45,21 +46,37 @@ as $$
 $$;
 comment on function caravan.sources is 'The names of the sources';
 
--- What a page says of its sources.
+-- What a page says of its sources. Called when their rows are found: whoever tracks a source with other columns changes
+-- what finds its rows at once, and also for a query that began before and sees the old columns in caravan.source.
 create or replace function caravan.describe(names text[])
 returns jsonb
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  description jsonb;
+  anew text;
 begin
-  return (
-    select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}')
-    from caravan.source
-    where name = any (names)
-  );
+  select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}'),
+    min(name) filter (where columns is distinct from caravan.columns_of(id))
+  into description, anew
+  from caravan.source
+  where name = any (names);
+  if anew is not null then
+    raise exception 'the source % was tracked with other columns just now', anew
+      using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  return description;
 end
 $$;
+
+-- A change as a page has it.
+create or replace function caravan.item(key jsonb, "row" text)
+returns text
+language sql
+immutable
+return '[' || key::text || case when "row" is null then ']' else ', ' || substr("row", 2) end;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
 create or replace function caravan.page(cursor jsonb, cleared text[], names text[], items text[])
@@ -123,7 +140,7 @@ begin
   for next in execute format('select key, "row" from caravan.scan_%s($1, $2)', source.id) using after, max_rows loop
     cut := bytes >= max_bytes;
     exit when cut;
-    items := items || format('{"key": %s, "row": %s}', next.key, next.row);
+    items := items || caravan.item(next.key, next.row);
     bytes := bytes + octet_length(next.row);
     after := next.key;
   end loop;
@@ -161,7 +178,8 @@ end
 $$;
 
 -- The rows of changes as they are now, each key once, at its newest id; `row` is null where the key is gone or the source
--- truncated. Made anew whenever a source is, so that PostgreSQL can keep its plan.
+-- truncated. And the columns whose values the rows of a source have. Made anew whenever a source is, so that PostgreSQL can
+-- keep its plan.
 create or replace function caravan.make_find_all()
 returns void
 language plpgsql
@@ -193,7 +211,16 @@ begin
       from newest
     $body$
   $f$, names, rows);
-  revoke all on function caravan.find_all from public;
+  execute format($f$
+    create or replace function caravan.columns_of(source integer) returns text[]
+    language sql
+    immutable
+    return case source %s end
+  $f$, (
+    select coalesce(string_agg(format('when %s then %L::text[]', id, columns), ' '), 'when null then null::text[]')
+    from caravan.source
+  ));
+  revoke all on function caravan.find_all, caravan.columns_of from public;
 end
 $$;
 
@@ -294,8 +321,7 @@ begin
         cleared := cleared || change.source;
       else
         names := names || change.source;
-        items := items || case when change.row is null then format('{"key": %s}', change.key)
-          else format('{"key": %s, "row": %s}', change.key, change.row) end;
+        items := items || caravan.item(change.key, change.row);
         bytes := bytes + octet_length(items[cardinality(items)]);
       end if;
     end loop;
@@ -347,7 +373,7 @@ begin
   end if;
 
   execute format($q$
-    select array_agg(format('{"key": %%s}', key)) from jsonb_array_elements($1) as k (key)
+    select array_agg(caravan.item(key, null)) from jsonb_array_elements($1) as k (key)
     where not exists (select caravan.find_%s(key))
   $q$, source.id) using keys into gone;
   gone := coalesce(gone, '{}');

@@ -96,7 +96,7 @@ begin
   set state = 'resolved'
   where d.client = resolve.client and d.state in ('retrying', 'open')
     and (page -> 'cleared' ? d.source or exists (
-      select from jsonb_array_elements(page -> 'changes' -> d.source) as c where c -> 'key' = d.key
+      select from jsonb_array_elements(page -> 'changes' -> d.source) as c where c -> 0 = d.key
     ))
     and not exists (
       select from jsonb_to_recordset(refused) as r (source text, key jsonb)

@@ -196,8 +196,8 @@ as $$
   where t.client = number_of.client and t.source = target ->> 'source' and t.relation = target ->> 'table'
 $$;
 
--- The statements of one target. Each takes the changes of its source as $1, [{"key": …, "row": …}], and the target's
--- number as $2.
+-- The statements of one target. Each takes the changes of its source as $1, as a page has them, and the target's number
+-- as $2.
 --   clear     deletes all rows that came from central
 --   remove    deletes the keys that are gone or whose rows left the filter
 --   upsert    writes the rows that pass the filter, where they differ
@@ -217,7 +217,7 @@ as $$
 declare
   relation constant regclass := caravan.table_of(target);
   keys text;        -- k1, k2
-  key_values text;  -- (change.key ->> 0)::bigint, …
+  key_values text;  -- (page.change -> 0 ->> 0)::bigint, …
   change_matches text;
   gone_matches text;
   columns text;     -- c1, c2
@@ -232,14 +232,14 @@ declare
   mismatch text;
   hint text;
 begin
-  select string_agg(quote_ident(name), ', '), string_agg('(change.' || value, ', '),
-    string_agg(format('t.%I %s (change.%s', name, caravan.equality(type::regtype), value), ' and '),
-    string_agg(format('t.%I %s (gone.%s', name, caravan.equality(type::regtype), value), ' and '),
+  select string_agg(quote_ident(name), ', '), string_agg('(page.change -> 0' || value, ', '),
+    string_agg(format('t.%I %s (page.change -> 0%s', name, caravan.equality(type::regtype), value), ' and '),
+    string_agg(format('t.%I %s (gone.key%s', name, caravan.equality(type::regtype), value), ' and '),
     coalesce(array_agg(name) filter (where type not in ('smallint', 'integer', 'bigint', 'uuid', 'text',
       'character varying', 'boolean', 'bytea', 'date', 'timestamp without time zone', 'timestamp with time zone')), '{}')
   into keys, key_values, change_matches, gone_matches, loose_keys
   from (
-    select name, type, format('key ->> %s)::%s', k.position - 1, type) as value
+    select name, type, format(' ->> %s)::%s', k.position - 1, type) as value
     from jsonb_array_elements_text(source -> 'key') with ordinality as k (source_column, position)
     left join jsonb_each_text(target -> 'key') as m (name, source_column) using (source_column)
     cross join lateral caravan.column_type(relation, name) as type
@@ -258,10 +258,14 @@ begin
 
   select string_agg(format(', %I', name), '' order by n), string_agg(format(', new.v%s', n), '' order by n),
     string_agg(format('(%s)::%s as v%s, ',
-      case when source -> 'columns' ? expression then format('change.row ->> %L', expression) else expression end,
+      case when value is null then expression else value end,
       caravan.column_type(relation, name), n), '' order by n)
   into columns, new_values, expressions
-  from jsonb_each_text(target -> 'columns') with ordinality as c (name, expression, n);
+  from jsonb_each_text(target -> 'columns') with ordinality as c (name, expression, n)
+  left join (
+    select expression, format('page.change ->> %s', position) as value
+    from jsonb_object_keys(source -> 'columns') with ordinality as s (expression, position)
+  ) as plain using (expression);
 
   select string_agg(format('%1$I = excluded.%1$I', name), ', '), string_agg(format('t.%I', name), ', '),
     string_agg(format('excluded.%I', name), ', ')
@@ -269,14 +273,14 @@ begin
   from (select jsonb_object_keys(target -> 'columns') union select unnest(loose_keys)) as written (name);
 
   -- A type of central's that this database does not know is text here.
-  select string_agg(format('(change.row ->> %1$L)::%2$s as %1$I', name, coalesce(format_type(to_regtype(type), -1), 'text')), ', ')
+  select string_agg(format('(page.change ->> %s)::%s as %I', position, coalesce(format_type(to_regtype(type), -1), 'text'), name), ', ')
   into typed_row
-  from jsonb_each_text(source -> 'columns') as c (name, type);
+  from jsonb_each_text(source -> 'columns') with ordinality as c (name, type, position);
 
   incoming := format($q$
-    jsonb_to_recordset($1) as change (key jsonb, "row" jsonb)
+    jsonb_array_elements($1) as page (change)
     cross join lateral (
-      select %s change.row is not null and coalesce((%s), false) as passes from (select %s) as source_row
+      select %s jsonb_array_length(page.change) > 1 and coalesce((%s), false) as passes from (select %s) as source_row
     ) as new
   $q$, expressions, coalesce(target ->> 'where', 'true'), typed_row);
 
@@ -291,7 +295,7 @@ begin
     ) end;
 
   park := format('update %s as t set ', relation) || caravan.parked(relation, target)
-    || format(' from jsonb_to_recordset($1) as change (key jsonb) where %s', change_matches);
+    || format(' from jsonb_array_elements($1) as page (change) where %s', change_matches);
 
   if target ->> 'rows' = 'central' then
     clear := format('delete from %s', relation);
@@ -305,7 +309,7 @@ begin
     remove := format($q$
       with gone as (
         delete from caravan.owned o
-        where o.target = $2 and o.key = any (array(select change.key from %s where not new.passes))
+        where o.target = $2 and o.key = any (array(select page.change -> 0 from %s where not new.passes))
         returning o.key
       )
       delete from %s as t using gone where %s
@@ -314,13 +318,13 @@ begin
     -- in order (PostgreSQL 18), and about the same elsewhere (15).
     own := format($q$
       if exists (
-        select from (select array(select change.key from %1$s) as keys offset 0) as page
-        where (select count(*) from caravan.owned o where o.key = any (page.keys) and o.target = $2) < cardinality(page.keys)
+        select from (select array(select page.change -> 0 from %1$s) as keys offset 0) as brought
+        where (select count(*) from caravan.owned o where o.key = any (brought.keys) and o.target = $2) < cardinality(brought.keys)
       ) then
-        insert into caravan.owned (target, key) select $2, change.key from %1$s on conflict do nothing;
+        insert into caravan.owned (target, key) select $2, page.change -> 0 from %1$s on conflict do nothing;
       end if
     $q$, case when filtered then incoming || ' where new.passes'
-      else 'jsonb_to_recordset($1) as change (key jsonb, "row" jsonb) where change.row is not null' end);
+      else 'jsonb_array_elements($1) as page (change) where jsonb_array_length(page.change) > 1' end);
   end if;
 exception
   when syntax_error_or_access_rule_violation then

@@ -158,7 +158,7 @@ begin
       get diagnostics count = row_count;
       removed := removed + count;
     end if;
-    if w.filtered and changes ? w.source or changes -> w.source @? '$[*] ? (!exists(@.row))' then
+    if w.filtered and changes ? w.source or changes -> w.source @? 'strict $[*] ? (@.size() == 1)' then
       execute 'select caravan.remove_' || w.id || '($1, $2)' into count using changes -> w.source, w.target;
       removed := removed + count;
     end if;
@@ -224,9 +224,9 @@ begin
 end
 $$;
 
--- Applies changes of several sources, {"public.users": [{"key": …, "row": …}]}. Removes first, for a new row may need a
--- unique value that an old one has. But where a removal touches the rows that reference the removed one, these must
--- have gone to their new parents before. Raises what the database raises.
+-- Applies changes of several sources, as a page has them. Removes first, for a new row may need a unique value that an old
+-- one has. But where a removal touches the rows that reference the removed one, these must have gone to their new parents
+-- before. Raises what the database raises.
 create or replace function caravan.apply_changes(
   writers caravan.prepared[], cleared jsonb, changes jsonb,
   out written bigint, out removed bigint
@@ -246,9 +246,9 @@ begin
 end
 $$;
 
--- Applies changes one by one, [{"source": …, "change": {"key": …, "row": …}}], each under a savepoint, and those that are
--- refused again after the others, for as long as that gets any of them in. Each time in the other direction: a unique
--- value that passes along a chain of rows needs two rounds, however the chain is ordered.
+-- Applies changes one by one, [{"source": …, "change": …}], each under a savepoint, and those that are refused again after
+-- the others, for as long as that gets any of them in. Each time in the other direction: a unique value that passes along a
+-- chain of rows needs two rounds, however the chain is ordered.
 create or replace function caravan.apply_singly(
   writers caravan.prepared[], changes jsonb,
   out written bigint, out removed bigint, out refused jsonb
@@ -268,7 +268,7 @@ begin
     refused := '[]';
     for single in select p ->> 'source' as source, p -> 'change' as change from jsonb_array_elements(pending) as p loop
       begin
-        if single.change -> 'key' = 'null' then
+        if single.change -> 0 = 'null' then
           count := caravan.apply_changes(writers, jsonb_build_array(single.source), '{}');
         else
           count := caravan.apply_changes(writers, '[]',
@@ -306,7 +306,7 @@ begin
   select coalesce(jsonb_agg(r) filter (where in_circle), '[]'), coalesce(jsonb_agg(r) filter (where not in_circle), '[]')
   into circle, others
   from jsonb_array_elements(refused) as r
-  cross join lateral (select r ->> 'sqlstate' = '23505' and r -> 'change' ? 'row' as in_circle) as c;
+  cross join lateral (select r ->> 'sqlstate' = '23505' and jsonb_array_length(r -> 'change') > 1 as in_circle) as c;
 
   while jsonb_array_length(circle) > 1 loop
     begin
@@ -331,7 +331,7 @@ begin
           from jsonb_array_elements(circle) as c
           where not exists (
             select from jsonb_array_elements(left_over) as l
-            where l -> 'source' = c -> 'source' and l -> 'change' -> 'key' = c -> 'change' -> 'key'
+            where l -> 'source' = c -> 'source' and l -> 'change' -> 0 = c -> 'change' -> 0
           )
         );
       when data_exception or integrity_constraint_violation or raise_exception then
@@ -356,11 +356,11 @@ declare
   gone jsonb;
   done record;
 begin
-  select coalesce(jsonb_agg(c) filter (where change ? 'row'), '[]'),
-    coalesce(jsonb_agg(c) filter (where not change ? 'row'), '[]')
+  select coalesce(jsonb_agg(c) filter (where jsonb_array_length(change) > 1), '[]'),
+    coalesce(jsonb_agg(c) filter (where jsonb_array_length(change) = 1), '[]')
   into rows, gone
   from (
-    select source, '{"key": null}'::jsonb as change from jsonb_array_elements_text(cleared) as t (source)
+    select source, '[null]'::jsonb as change from jsonb_array_elements_text(cleared) as t (source)
     union all
     select source, change from jsonb_each(changes) as e (source, list), jsonb_array_elements(list) as change
   ) as c;
@@ -370,7 +370,7 @@ begin
       perform caravan.park(writers, (
         select jsonb_object_agg(source, list)
         from (select g ->> 'source' as source, jsonb_agg(g -> 'change') as list from jsonb_array_elements(gone) as g
-              where g -> 'change' -> 'key' <> 'null' group by 1) as by_source
+              where g -> 'change' -> 0 <> 'null' group by 1) as by_source
       ));
     exception
       when data_exception or integrity_constraint_violation or raise_exception then
@@ -389,7 +389,7 @@ begin
   select * into done from caravan.apply_circles(writers, done.refused);
   written := written + done.written;
   refused := (
-    select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 'key',
+    select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 0,
       'sqlstate', r -> 'sqlstate',
       -- PostgreSQL quotes the offending value. Row data has no place in a dead letter.
       'message', case when r ->> 'sqlstate' like '22%'
@@ -480,7 +480,7 @@ begin
         where not skipped @> jsonb_build_array(jsonb_build_object('source', source))
           or not exists (
             select from jsonb_array_elements(skipped) as s
-            where s ->> 'source' = source and s -> 'key' = change -> 'key'
+            where s ->> 'source' = source and s -> 'key' = change -> 0
           )
         group by source
       ) as by_source

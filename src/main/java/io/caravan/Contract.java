@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.JsonSchema;
 import com.networknt.schema.JsonSchemaException;
 import com.networknt.schema.JsonSchemaFactory;
@@ -87,19 +88,23 @@ public final class Contract {
     for (JsonNode wanted : json.readTree(sources)) {
       String source = wanted.path("source").asText();
       if (schemas.containsKey(source)) {
-        json.readTree(page)
-            .path("changes")
-            .path(source)
-            .forEach(change -> check(source, change, breaches));
+        JsonNode whole = json.readTree(page);
+        JsonNode columns = whole.path("sources").path(source).path("columns");
+        for (JsonNode change : whole.path("changes").path(source)) {
+          check(source, columns, change, breaches);
+        }
       }
     }
     headers.put("skipped", breaches.isEmpty() ? NOTHING : breaches.toString());
   }
 
-  private void check(String source, JsonNode change, ArrayNode breaches) {
-    if (change.has("row")) {
+  /** A change is its key and the values of the columns, or only a key that is gone. */
+  private void check(String source, JsonNode columns, JsonNode change, ArrayNode breaches) {
+    if (change.size() > 1) {
+      ObjectNode row = json.createObjectNode();
+      columns.fieldNames().forEachRemaining(name -> row.set(name, change.get(1 + row.size())));
       TreeSet<String> rules = new TreeSet<>();
-      for (ValidationMessage broken : schemas.get(source).validate(change.get("row"))) {
+      for (ValidationMessage broken : schemas.get(source).validate(row)) {
         rules.add(rule(broken));
       }
       if (!rules.isEmpty()) {
@@ -108,7 +113,7 @@ public final class Contract {
             .put("source", source)
             .put("sqlstate", "CV004")
             .put("message", "breaks the contract: " + String.join("; ", rules))
-            .set("key", change.get("key"));
+            .set("key", change.get(0));
       }
     }
   }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.caravan.Postgres.Database;
 import java.io.IOException;
 import java.io.StringReader;
@@ -579,12 +580,14 @@ class TrackTest {
               "[1, \"a\"]",
               "[1, \"c\"]",
               "[1, \"a,b\"]");
-      assertThat(reader.changes().toString())
-          .isEqualTo(
-              """
-              [{"key":[1,"a"]}, \
-              {"key":[1,"c"],"row":{"person":"1","Group":"c","role":"z"}}, \
-              {"key":[1,"a,b"]}]""");
+      assertThat(reader.changes())
+          .containsExactly(
+              json("{\"key\": [1, \"a\"]}"),
+              json(
+                  """
+                  {"key": [1, "c"], "row": {"person": "1", "Group": "c", "role": "z"}}
+                  """),
+              json("{\"key\": [1, \"a,b\"]}"));
     }
   }
 
@@ -610,11 +613,13 @@ class TrackTest {
       central.execute(
           "insert into \"Odd 'schema'\".\"us\"\"er's %s\" values (1, 'a', 'b', 'c', 'd', 'e', 'f')");
 
-      assertThat(reader.changes().toString())
-          .isEqualTo(
-              """
-              [{"key":[1],"row":{"Id %":"1","full name":"a","na\\"me":"b","it's":"c","$1":"d",\
-              "ñ✓\\\\":"e","a.b":"f"}}]""");
+      assertThat(reader.changes())
+          .containsExactly(
+              json(
+                  """
+                  {"key": [1],
+                   "row": {"Id %": "1", "full name": "a", "na\\"me": "b", "it's": "c", "$1": "d", "ñ✓\\\\": "e", "a.b": "f"}}
+                  """));
     }
 
     @ParameterizedTest
@@ -639,10 +644,16 @@ class TrackTest {
       central.execute("insert into r (after, key, r) values (2, 2, 'x')");
       central.execute("delete from r where key = 1");
 
-      assertThat(reader.changes().toString())
-          .startsWith(
-              "[{\"key\":[2,2],\"row\":{\"after\":\"2\",\"key\":\"2\",\"r\":\"x\",\"t\":null,")
-          .endsWith(", {\"key\":[1,1]}]");
+      assertThat(reader.changes())
+          .containsExactly(
+              json(
+                  """
+                  {"key": [2, 2],
+                   "row": {"after": "2", "key": "2", "r": "x", "t": null, "most": null, "row": null, "source": null,
+                     "new": null, "old": null, "op": null, "new_key": null, "old_key": null, "tg_op": null,
+                     "select": null, "columns": null, "c": null}}
+                  """),
+              json("{\"key\": [1, 1]}"));
     }
 
     @Test
@@ -727,6 +738,27 @@ class TrackTest {
       }
     }
 
+    @Test
+    void isNotReadByTheOldColumnsOnceItIsTrackedWithOthers() throws SQLException {
+      central.execute(
+          """
+          create table users (id int primary key, name text, email text);
+          select caravan.track('users', '{name}');
+          """);
+      Reader reader = new Reader("public.users");
+      reader.changes();
+      central.execute("insert into users values (1, 'Ada', 'ada@example.org')");
+
+      try (Connection hub = central.dataSource().getConnection();
+          Statement statement = hub.createStatement()) {
+        statement.execute("begin isolation level repeatable read; select");
+        central.execute("select caravan.track('users', '{email}')");
+
+        assertThatThrownBy(() -> statement.execute(reader.next()))
+            .hasMessageContaining("public.users was tracked with other columns just now");
+      }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"key", "row"})
     void mayRenameItsColumnsAndIsReadByTheOldNamesUntilItIsTrackedAgain(String payload) {
@@ -753,19 +785,23 @@ class TrackTest {
                   delete from users where number = 1;
                   """))
           .containsExactly("[1]", "[2]", "[2]", "[1]");
-      assertThat(reader.changes().toString())
-          .isEqualTo(
-              "[{\"key\":[2],\"row\":{\"id\":\"2\",\"name\":\"Rob\",\"active\":\"false\"}},"
-                  + " {\"key\":[1]}]");
+      assertThat(reader.changes())
+          .containsExactly(
+              json(
+                  "{\"key\": [2], \"row\": {\"id\": \"2\", \"name\": \"Rob\", \"active\": \"false\"}}"),
+              json("{\"key\": [1]}"));
       assertThat(reader.types().toString())
           .isEqualTo("{\"id\":\"integer\",\"name\":\"text\",\"active\":\"boolean\"}");
 
       central.execute("select caravan.track('users', '{nickname, is_active}')");
       central.execute("update users set nickname = 'Bob' where number = 2");
 
-      assertThat(reader.changes().toString())
-          .isEqualTo(
-              "[{\"key\":[2],\"row\":{\"number\":\"2\",\"nickname\":\"Bob\",\"is_active\":\"false\"}}]");
+      assertThat(reader.changes())
+          .containsExactly(
+              json(
+                  """
+                  {"key": [2], "row": {"number": "2", "nickname": "Bob", "is_active": "false"}}
+                  """));
     }
 
     @Test
@@ -966,13 +1002,22 @@ class TrackTest {
         List<String> next = central.query(next()).get(0);
         cursor = quoted(next.get(0));
         JsonNode page = json(Objects.requireNonNullElse(next.get(1), "{}"));
-        page.path("changes").path(source).forEach(changes::add);
         if (page.path("sources").has(source)) {
           types = page.path("sources").path(source).path("columns");
         }
+        page.path("changes").path(source).forEach(change -> changes.add(named(change)));
         more = next.get(2).equals("t");
       }
       return changes;
+    }
+
+    private JsonNode named(JsonNode change) {
+      ObjectNode named = JSON.createObjectNode().set("key", change.get(0));
+      if (change.size() > 1) {
+        ObjectNode row = named.putObject("row");
+        types.fieldNames().forEachRemaining(name -> row.set(name, change.get(1 + row.size())));
+      }
+      return named;
     }
 
     /** What reads the next page. */

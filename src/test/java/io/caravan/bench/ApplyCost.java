@@ -28,8 +28,8 @@ final class ApplyCost implements Section {
   private static final String UPSERT_FROM_JSON =
       """
       insert into users as t (id, name, email)
-      select (key ->> 0)::bigint, "row" ->> 'name', "row" ->> 'email'
-      from jsonb_to_recordset(?::jsonb #> '{changes,public.users}') as change (key jsonb, "row" jsonb)
+      select (change -> 0 ->> 0)::bigint, change ->> 2, change ->> 3
+      from jsonb_array_elements(?::jsonb #> '{changes,public.users}') as page (change)
       on conflict (id) do update set name = excluded.name, email = excluded.email
       where (t.name, t.email) is distinct from (excluded.name, excluded.email)
       """;
@@ -177,8 +177,7 @@ final class ApplyCost implements Section {
         """
         select format('{"cursor": {}, "sources": {"public.users": {"key": ["id"], "columns": %%s}}, "cleared": [],'
           '"changes": {"public.users": [%%s]}}', '{"id": "bigint", "name": "text", "email": "text"}',
-          string_agg(format('{"key": [%%s], "row": %%s}', id,
-            json_build_object('id', id::text, 'name', name, 'email', email)), ', '))
+          string_agg(json_build_array(array[id], id::text, name, email)::text, ', '))
         from users
         where id <= %d
         """
