@@ -258,8 +258,7 @@ begin
 
   select string_agg(format(', %I', name), '' order by n), string_agg(format(', new.v%s', n), '' order by n),
     string_agg(format('(%s)::%s as v%s, ',
-      case when value is null then expression else value end,
-      caravan.column_type(relation, name), n), '' order by n)
+      coalesce(value, expression), caravan.column_type(relation, name), n), '' order by n)
   into columns, new_values, expressions
   from jsonb_each_text(target -> 'columns') with ordinality as c (name, expression, n)
   left join (

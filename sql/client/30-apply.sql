@@ -158,6 +158,7 @@ begin
       get diagnostics count = row_count;
       removed := removed + count;
     end if;
+    -- Strict, for a lax path would look into the arrays.
     if w.filtered and changes ? w.source or changes -> w.source @? 'strict $[*] ? (@.size() == 1)' then
       execute 'select caravan.remove_' || w.id || '($1, $2)' into count using changes -> w.source, w.target;
       removed := removed + count;

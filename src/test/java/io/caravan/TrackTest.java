@@ -1,7 +1,7 @@
 package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -728,14 +728,8 @@ class TrackTest {
       reader.changes();
       central.execute("insert into users values (1)");
 
-      try (Connection hub = central.dataSource().getConnection();
-          Statement statement = hub.createStatement()) {
-        statement.execute("begin isolation level repeatable read; select 1");
-        central.execute("select caravan.untrack('public.users')");
-
-        assertThatThrownBy(() -> statement.execute(reader.next()))
-            .hasMessageContaining("is no longer tracked");
-      }
+      assertThat(refusalOfAReadThatBeganBefore("select caravan.untrack('public.users')", reader))
+          .hasMessageContaining("is no longer tracked");
     }
 
     @Test
@@ -749,13 +743,17 @@ class TrackTest {
       reader.changes();
       central.execute("insert into users values (1, 'Ada', 'ada@example.org')");
 
-      try (Connection hub = central.dataSource().getConnection();
-          Statement statement = hub.createStatement()) {
-        statement.execute("begin isolation level repeatable read; select");
-        central.execute("select caravan.track('users', '{email}')");
+      assertThat(refusalOfAReadThatBeganBefore("select caravan.track('users', '{email}')", reader))
+          .hasMessageContaining("public.users was tracked with other columns just now");
+    }
 
-        assertThatThrownBy(() -> statement.execute(reader.next()))
-            .hasMessageContaining("public.users was tracked with other columns just now");
+    private Throwable refusalOfAReadThatBeganBefore(String statement, Reader reader)
+        throws SQLException {
+      try (Connection hub = central.dataSource().getConnection();
+          Statement read = hub.createStatement()) {
+        read.execute("begin isolation level repeatable read; select 1");
+        central.execute(statement);
+        return catchThrowable(() -> read.execute(reader.next()));
       }
     }
 
