@@ -45,6 +45,18 @@ create unlogged table if not exists caravan.life (
 );
 comment on table caravan.life is 'Identifies the time since the server was set up or has last crashed';
 
+create table if not exists caravan.history (
+  only_one boolean not null default true,
+  epoch    text,
+  started  timestamptz,
+  constraint history_pk primary key (only_one),
+  constraint history_only_one check (only_one)
+);
+comment on table caravan.history is 'Which history of central the hub has read last';
+comment on column caravan.history.epoch is 'As caravan.epoch returned it; null: nothing was read yet';
+comment on column caravan.history.started is 'When the server was started that it was read from';
+insert into caravan.history default values on conflict do nothing;
+
 create table if not exists caravan.dead_letter (
   id       bigint generated always as identity,
   client   text not null,
@@ -94,7 +106,9 @@ create table if not exists caravan.milestone (
   newest bigint not null,
   constraint milestone_pk primary key (at)
 );
-comment on table caravan.milestone is 'The newest change at a time, noted once a minute; a cursor names the last one it has seen';
+comment on table caravan.milestone is
+  'The newest change at a time, noted once a minute and whenever the server was started; a cursor names the last one that '
+  'there was when its client''s rows were read';
 
 -- Comparisons of a client's table with its source: what was found, and for one under way how far it is.
 create table if not exists caravan.reconciliation (

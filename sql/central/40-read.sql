@@ -3,7 +3,7 @@
 -- A cursor is JSON that is made here and kept by each client:
 --   epoch     which history of central it belongs to
 --   snapshot  the client reflects every change that is visible in it
---   milestone the last one that was visible in it
+--   milestone the last one that there was when the page was read
 --   filled    source -> which mapping it was filled with
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
 --   sweep     after another history: source, its key, target, after (a key); see sql/client/35-sweep.sql
@@ -31,6 +31,55 @@ begin
     (select id from caravan.life),
     (select oid from pg_database where datname = current_database()),
     'caravan.change'::regclass::oid);
+end
+$$;
+
+-- Notes which history this is, before anything is read from it. Two things are not to be seen in the epoch, and would cost
+-- every client a fill if they were: that the server was started again, perhaps with a copy of its files from before; and
+-- so a start is a milestone, which no cursor knows that another start has given out. And what was kept in another history,
+-- from which a dump came, has transaction ids that mean nothing here, or will come to mean something: all clients are
+-- compared with this one from its beginning, and need none of it.
+-- Whoever starts to read waits until this is noted, and committed.
+-- Relies on: PostgreSQL's JDBC driver gives out a result only when its transaction was committed.
+create or replace function caravan.note_history()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  this_epoch text;
+  server_start constant timestamptz := pg_postmaster_start_time();
+  noted caravan.history;
+begin
+  if not exists (select from caravan.life) then
+    insert into caravan.life default values on conflict do nothing;
+  end if;
+  this_epoch := caravan.epoch();
+  select * into noted from caravan.history;
+  if noted.epoch = this_epoch and noted.started = server_start then
+    return;
+  end if;
+
+  perform from caravan.cleaning for update;
+  select * into noted from caravan.history;
+  if noted.epoch = this_epoch and noted.started = server_start then
+    return;
+  end if;
+  if noted.epoch is distinct from this_epoch then
+    -- Where nothing was noted yet, there may be cursors of this epoch: only what has not happened is not from here.
+    delete from caravan.change where xid >= case
+      when noted.epoch is null then pg_snapshot_xmax(pg_current_snapshot()) else pg_snapshot_xmin(pg_current_snapshot()) end;
+    update caravan.cleaning set horizon = '0'
+    where noted.epoch is not null or horizon >= pg_snapshot_xmax(pg_current_snapshot());
+    if noted.epoch is not null then
+      delete from caravan.superseded;
+      update caravan.cleaning set newest = 0, kept = 0;
+    end if;
+  end if;
+  insert into caravan.milestone (at, newest)
+  select greatest(clock_timestamp(), max(m.at) + interval '1 microsecond'), (select coalesce(max(id), 0) from caravan.change)
+  from caravan.milestone m;
+  update caravan.history h set epoch = this_epoch, started = server_start;
 end
 $$;
 
@@ -163,19 +212,19 @@ begin
 end
 $$;
 
--- The part of a cursor that says what the client reflects.
-create or replace function caravan.standpoint(snapshot pg_snapshot)
+-- The part of a cursor that says how late its client's rows were read: with each page, whatever snapshot it is up to,
+-- because a row is sent as it is by then.
+create or replace function caravan.seen()
 returns jsonb
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return jsonb_build_object('snapshot', snapshot, 'milestone', (
-    select max(at) from caravan.milestone where pg_visible_in_snapshot(xid, snapshot)
-  ));
+  return jsonb_build_object('milestone', (select max(at) from caravan.milestone));
 end
 $$;
+drop function if exists caravan.standpoint;
 
 -- The rows of changes as they are now, each key once, at its newest id; `row` is null where the key is gone or the source
 -- truncated. And the columns whose values the rows of a source have. Made anew whenever a source is, so that PostgreSQL can
@@ -253,7 +302,8 @@ $$;
 -- The next page of what is new since the cursor's snapshot. New is what is visible now and was not visible in it:
 --   xid >= pg_snapshot_xmax(snapshot) or xid = any (pg_snapshot_xip(snapshot))
 -- which leaves no gap when transactions commit in another order than they began, and waits for none.
--- The first page finds the window: now is the snapshot that ends it, or `until` where that shows what the cursor shows.
+-- The first page finds the window: now is the snapshot that ends it, or `until` where that shows what the cursor shows, and
+-- nothing that has not happened.
 -- Each page takes what follows the last one by id; a key stands at its newest id in the page.
 -- Relies on: all queries of a stable function see what the query that calls it sees.
 create or replace function caravan.window_page(
@@ -286,7 +336,8 @@ declare
   change record;
 begin
   if upto is null then
-    upto := case when caravan.shows_all_of(until, since) then until else pg_current_snapshot() end;
+    upto := case when caravan.shows_all_of(until, since) and caravan.shows_all_of(pg_current_snapshot(), until)
+      then until else pg_current_snapshot() end;
     -- OFFSET keeps PostgreSQL from looking for the least id in the order of the ids: it would walk the whole log.
     select min(id) - 1, max(id) into after, last
     from (
@@ -336,9 +387,12 @@ begin
   end if;
   -- A window that took several pages took some time. For what has come since a single page, the bell has rung.
   more := unfinished or cut or cursor ? 'window';
-  cursor := case when unfinished or cut
-    then cursor || jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
-    else cursor - 'window' || caravan.standpoint(upto) end;
+  cursor := cursor || caravan.seen() || case when unfinished or cut
+    then jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
+    else jsonb_build_object('snapshot', upto) end;
+  if not (unfinished or cut) then
+    cursor := cursor - 'window';
+  end if;
   if progress is not null then
     page := caravan.page(cursor - 'filled', cleared, names, items);
   end if;
@@ -413,10 +467,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   since constant pg_snapshot := cursor ->> 'snapshot';
+  upto constant pg_snapshot := coalesce(cursor #>> '{window,upto}', cursor ->> 'snapshot');
   seen constant timestamptz := cursor ->> 'milestone';
 begin
-  return cursor ->> 'epoch' = caravan.epoch()
-    and pg_snapshot_xmax(since) <= pg_snapshot_xmax(pg_current_snapshot())
+  return cursor ->> 'epoch' = (select h.epoch from caravan.history h)
+    and pg_snapshot_xmax(upto) <= pg_snapshot_xmax(pg_current_snapshot())
     and (seen is null or exists (select from caravan.milestone m where m.at = seen))
     and pg_snapshot_xmin(since) > (select horizon from caravan.cleaning);
 end
@@ -439,8 +494,8 @@ declare
   mark_to_fill text;
 begin
   if cursor is null or not caravan.is_known(cursor) then
-    cursor := jsonb_build_object('epoch', caravan.epoch(), 'filled', '{}'::jsonb)
-      || caravan.standpoint(pg_current_snapshot())
+    cursor := jsonb_build_object('filled', '{}'::jsonb, 'snapshot', pg_current_snapshot(),
+        'epoch', (select h.epoch from caravan.history h))
       || case when cursor is null then '{}' else jsonb_build_object('sweep', caravan.sweep_of(sources #>> '{0,source}')) end;
   end if;
   refusing := (
@@ -473,11 +528,11 @@ begin
         'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
     end if;
     select f.cursor, f.page, f.progress into cursor, page, progress
-    from caravan.fill_page(cursor, max_rows, max_bytes) f;
+    from caravan.fill_page(cursor || caravan.seen(), max_rows, max_bytes) f;
   elsif cursor ? 'sweep' then
     if held is not null then
       select s.cursor, s.page, s.progress into cursor, page, progress
-      from caravan.sweep_page(cursor, array(select s ->> 'source' from jsonb_array_elements(sources) as s), held) s;
+      from caravan.sweep_page(cursor || caravan.seen(), array(select s ->> 'source' from jsonb_array_elements(sources) as s), held) s;
     end if;
   else
     select w.cursor, w.page, w.more, w.progress into cursor, page, more, progress
@@ -519,9 +574,7 @@ set extra_float_digits = 1
 set lc_monetary = 'C'
 as $$
 begin
-  if not exists (select from caravan.life) then
-    insert into caravan.life default values on conflict do nothing;
-  end if;
+  perform caravan.note_history();
   select p.* into cursor, page, more, progress, refusing
   from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
 end

@@ -25,7 +25,8 @@ as $$
   where n.id is null or c.id < t.id
 $$;
 
--- The entries up to `upto` of keys that are gone from their source.
+-- The entries up to `upto` of keys that are gone from their source. Not those that a transaction may be older than which is
+-- still open, or prepared: a cursor has the oldest one in its snapshot, and would be taken for one from before the deletion.
 create or replace function caravan.find_gone(upto bigint)
 returns setof caravan.change
 language plpgsql
@@ -40,8 +41,8 @@ begin
     return query execute format($q$
       select c.*
       from caravan.change c
-      where c.source = %1$s and c.id <= $1 and c.key is not null and not exists (select caravan.find_%1$s(c.key))
-    $q$, tracked) using upto;
+      where c.source = %1$s and c.id <= $1 and c.xid < $2 and c.key is not null and not exists (select caravan.find_%1$s(c.key))
+    $q$, tracked) using upto, pg_snapshot_xmin(pg_current_snapshot());
   end loop;
 end
 $$;
@@ -57,11 +58,14 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  last constant bigint := coalesce((select max(id) from caravan.change), 0);
-  expired constant bigint := (select max(m.newest) from caravan.milestone m where m.at < now() - keep);
+  last bigint;
+  expired bigint;
   state caravan.cleaning;
   removed bigint;
 begin
+  perform caravan.note_history();
+  last := coalesce((select max(id) from caravan.change), 0);
+  expired := (select max(m.newest) from caravan.milestone m where m.at < now() - keep);
   select * into state from caravan.cleaning for update skip locked;
   if not found then
     return 0;

@@ -12,10 +12,10 @@ import java.util.concurrent.Executor;
 
 /**
  * The last pages of central's changes, each from where the one before ends: a chain for each set of
- * sources. The clients that map these sources stand on the chain and take its pages. A page that is
- * not there yet is read once, for whoever comes first, and while a page is applied, the next one of
- * its window is read ahead. A client that stands elsewhere reads on its own, up to the end of the
- * chain, and then stands there.
+ * sources and each history of central. The clients that map these sources stand on the chain and
+ * take its pages. A page that is not there yet is read once, for whoever comes first, and while a
+ * page is applied, the next one of its window is read ahead. A client that stands elsewhere reads
+ * on its own, up to the end of the chain, and then stands there.
  *
  * <p>Everything here may be forgotten at any time: then clients read for themselves what they could
  * have shared. Pages may be older than what they are applied to; a page that is applied twice
@@ -57,11 +57,8 @@ final class Chains {
       boolean isFirst = false;
       CompletableFuture<Page> next;
       synchronized (this) {
-        End end =
-            ends.computeIfAbsent(
-                stand.chain(), key -> new End(stand, System.nanoTime(), new ArrayDeque<>()));
         next = pages.get(stand.key());
-        if (next == null && end.isAt(stand)) {
+        if (next == null && endFor(stand).isAt(stand)) {
           next = new CompletableFuture<>();
           pages.put(stand.key(), next);
           isFirst = true;
@@ -92,23 +89,26 @@ final class Chains {
     try {
       Page page = ask(stand, null);
       synchronized (this) {
-        if (!page.isEmpty() && stand.isFollowedBy(page)) {
+        if (!stand.isFollowedBy(page)) {
+          pages.remove(stand.key(), next);
+          drop(stand.chain());
+        } else if (page.isEmpty()) {
+          pages.remove(stand.key(), next);
+        } else if (pages.get(stand.key()) == next) {
           append(stand, page);
-        } else {
-          pages.remove(stand.key());
         }
       }
       next.complete(page);
     } catch (CentralFailure | RuntimeException | Error e) {
       synchronized (this) {
-        pages.remove(stand.key());
+        pages.remove(stand.key(), next);
       }
       next.completeExceptionally(e);
     }
   }
 
   private void append(Stand stand, Page page) {
-    End end = ends.get(stand.chain());
+    End end = endFor(stand);
     Stand after = page.after().orElseThrow();
     characters += page.size();
     if (!after.standpoint().isWithinWindow()) {
@@ -121,11 +121,25 @@ final class Chains {
   }
 
   private synchronized void readAhead(Stand stand) {
-    if (ends.get(stand.chain()).isAt(stand) && !pages.containsKey(stand.key())) {
+    if (endFor(stand).isAt(stand) && !pages.containsKey(stand.key())) {
       CompletableFuture<Page> next = new CompletableFuture<>();
       ahead.execute(() -> read(stand, next));
       pages.put(stand.key(), next);
     }
+  }
+
+  /** The end of a client's chain, which begins with this client if there is none. */
+  private End endFor(Stand stand) {
+    return ends.computeIfAbsent(
+        stand.chain(), chain -> new End(stand, System.nanoTime(), new ArrayDeque<>()));
+  }
+
+  /** Central does not go on with a chain: it has another history, or tracks a source anew. */
+  private void drop(String chain) {
+    ends.remove(chain);
+    pages
+        .entrySet()
+        .removeIf(page -> page.getKey().startsWith(chain) && isUncounted(page.getValue()));
   }
 
   private void forget(Queue<String> windows) {
@@ -153,16 +167,19 @@ final class Chains {
   private Page readApart(Stand stand) throws CentralFailure {
     End end;
     synchronized (this) {
-      end = ends.get(stand.chain());
+      end = endFor(stand);
     }
     Page page = ask(stand, end.stand().standpoint().snapshot());
     if (!stand.isFollowedBy(page)) {
+      synchronized (this) {
+        drop(stand.chain());
+      }
       return page;
     }
     Stand after = page.after().orElseThrow();
     boolean isOnChain;
     synchronized (this) {
-      end = ends.get(stand.chain());
+      end = endFor(stand);
       isOnChain = end.isAt(after) || pages.containsKey(after.key());
       boolean isNewer = page.began() - end.began() > 0 && !after.standpoint().isWithinWindow();
       if (!isOnChain && isNewer) {
@@ -196,7 +213,7 @@ final class Chains {
    */
   record Stand(String cursor, String sources, Standpoint standpoint, int pageRows, int pageBytes) {
     String chain() {
-      return standpoint.sources() + pageRows + "/" + pageBytes;
+      return standpoint.epoch() + " " + standpoint.sources() + pageRows + "/" + pageBytes;
     }
 
     String key() {

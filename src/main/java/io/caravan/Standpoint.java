@@ -10,12 +10,14 @@ import java.util.Optional;
  * Where a client stands, without what is its own. Whoever stands at the same point gets the same
  * pages.
  *
+ * @param epoch the history of central that it belongs to
  * @param sources the numbers in central of the sources that are mapped
  * @param position the cursor without what the client was filled with
  * @param snapshot up to which the client has come, or will have within its window
  * @param isWithinWindow whether pages of a window are still to come
  */
-record Standpoint(String sources, String position, String snapshot, boolean isWithinWindow) {
+record Standpoint(
+    String epoch, String sources, String position, String snapshot, boolean isWithinWindow) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /**
@@ -48,7 +50,11 @@ record Standpoint(String sources, String position, String snapshot, boolean isWi
       String snapshot = window.path("upto").asText(position.path("snapshot").asText());
       return Optional.of(
           new Standpoint(
-              sources.toString(), position.toString(), snapshot, !window.isMissingNode()));
+              position.path("epoch").asText(),
+              sources.toString(),
+              position.toString(),
+              snapshot,
+              !window.isMissingNode()));
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException("not a cursor: " + cursor, e);
     }

@@ -14,7 +14,9 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -34,6 +36,7 @@ class ChainsTest {
   private final Database central = Postgres.shared().createDatabase("central");
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final AtomicInteger reads = new AtomicInteger();
+  private final Queue<String> bounds = new ConcurrentLinkedQueue<>();
   private final CountDownLatch mayRead = new CountDownLatch(1);
   private final Chains chains = new Chains(this::read, threads);
   private boolean isDown;
@@ -232,6 +235,36 @@ class ChainsTest {
     }
   }
 
+  @Test
+  void whatWasReadInAnotherHistoryOfCentralBoundsNoRead() throws CentralFailure {
+    Client blog = new Client("blog");
+    central.execute("update users set name = 'Countess' where id = 1");
+    blog.next(System.nanoTime());
+    central.execute("delete from caravan.life"); // as a crash does
+    Client forum = new Client("forum");
+    central.execute("update users set name = 'Rob' where id = 2");
+    bounds.clear();
+
+    assertThat(forum.next(System.nanoTime())).contains("Rob");
+    assertThat(bounds).containsExactly("none");
+  }
+
+  @Test
+  void aChainThatCentralDoesNotGoOnWithIsForgotten() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    central.execute("update users set name = 'Countess' where id = 1");
+    blog.next(System.nanoTime());
+    central.execute("delete from caravan.life");
+
+    blog.next(System.nanoTime());
+    String page = shop.next(System.nanoTime());
+
+    assertThat(page)
+        .contains("Countess")
+        .contains("Bob"); // all of its rows, and not a page of the chain
+  }
+
   private CompletableFuture<String> ask(Client client, long woken) {
     return CompletableFuture.supplyAsync(
         () -> {
@@ -246,6 +279,7 @@ class ChainsTest {
 
   private Map<String, Object> read(Chains.Stand stand, String until) throws CentralFailure {
     reads.incrementAndGet();
+    bounds.add(until == null ? "none" : until);
     if (isDown) {
       throw new CentralFailure(new IllegalStateException("central is down"));
     }
