@@ -20,16 +20,20 @@ comment on column caravan.source.columns is 'The propagated columns, those of th
 comment on column caravan.source.types is 'Their base types';
 
 -- The change log. It says only that a key changed: the row is read when the change is delivered.
--- Relies on: an id is drawn while the writer holds the row's lock, so that the newest id of a key only grows.
+-- Relies on: an id is drawn while the writer holds the row's lock, so that the newest id of a key only grows. Where it is not,
+-- the entry says `again`, and does not count as the newest one of its key.
 create table if not exists caravan.change (
   id     bigint generated always as identity,
   xid    xid8 not null default pg_current_xact_id(),
   source integer not null,
   key    jsonb,
+  again  boolean,
   constraint change_pk primary key (id)
 );
+alter table caravan.change add column if not exists again boolean;
 comment on table caravan.change is 'The change log: which key of which source changed in which transaction';
 comment on column caravan.change.key is 'The values of the key columns, e.g. [42]; null: the source was truncated';
+comment on column caravan.change.again is 'True: nothing has changed; the key is sent once more, by a replay or a repair';
 
 -- Which changes are new to a cursor is asked by transaction; the id comes along to bound the window.
 create index if not exists change_xid on caravan.change (xid) include (id);

@@ -11,8 +11,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  insert into caravan.change (source, key)
-  select distinct s.id, l.key
+  insert into caravan.change (source, key, again)
+  select distinct s.id, l.key, true
   from unnest(letters) as l
   join caravan.source s on s.name = l.source
   where l.key is not null;

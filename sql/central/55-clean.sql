@@ -1,7 +1,9 @@
 -- Cleaning: the change log holds one entry a key, however long a client is away, and what is recent.
 --
 -- An entry is superseded when a newer one of its key is in the log, or a newer TRUNCATE of its source: whoever has not
--- seen the old one has not seen the new one either. Finding them takes a pass over the log, which is made only when
+-- seen the old one has not seen the new one either. One that was written to send the key once more supersedes only others of
+-- that kind: a writer may be about to commit a change that is older by its id. Whoever has seen a newer one than that has
+-- got the row as it was after it was to be sent once more. Finding them takes a pass over the log, which is made only when
 -- the log has grown to twice what the last pass left: a few microseconds a change, whatever its size. No index on
 -- the key is needed, which each write would have to pay for. The entries go in small batches, which the pass makes: a row
 -- for each entry that is about to go would cost more than the entry.
@@ -13,8 +15,12 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with newest as (
-    select max(id) as id from caravan.change group by source, key
+  with by_key as (
+    select max(id) filter (where again is null) as changed, max(id) as last from caravan.change group by source, key
+  ), newest (id) as (
+    select changed from by_key where changed is not null
+    union all
+    select last from by_key where last is distinct from changed
   ), truncated as (
     select source, max(id) as id from caravan.change where key is null group by source
   )

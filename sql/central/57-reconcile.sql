@@ -862,8 +862,8 @@ begin
 
   delete from caravan.suspect s
   where s.run = conclude.run.id and s.verdict not in ('missing', 'stale', 'surplus', 'orphaned');
-  insert into caravan.change (source, key)
-  select (select s.id from caravan.source s where s.name = run.source), key
+  insert into caravan.change (source, key, again)
+  select (select s.id from caravan.source s where s.name = run.source), key, true
   from caravan.suspect s
   where s.run = conclude.run.id;
   perform caravan.ring('caravan', 'replay');
