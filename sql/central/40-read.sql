@@ -399,7 +399,9 @@ begin
 end
 $$;
 
--- The next page of a sweep: of the keys that the client has, `held` as caravan.keys returns it, those that are gone.
+-- The next page of a sweep: of the keys that the client has, `held` as caravan.keys returns it, those that are gone. Each
+-- table is walked through twice: what would go is counted first, and if that is much, a person is asked. The whole of
+-- central's table says nothing about a client that maps a part of it.
 create or replace function caravan.sweep_page(
   inout cursor jsonb, sources text[], held jsonb,
   out page text, out progress text
@@ -412,36 +414,43 @@ declare
   sweep jsonb := cursor -> 'sweep';
   source constant caravan.source := (select s from caravan.source s where s.name = sweep ->> 'source');
   keys constant jsonb := held -> 'keys';
-  total constant bigint := held ->> 'total';
-  here bigint;
-  gone text[];
-  next caravan.source;
+  is_confirmed constant boolean := coalesce((sweep ->> 'confirmed')::boolean, false);
+  is_counting constant boolean := not sweep ? 'counted' and (sweep ? 'gone' or not is_confirmed);
+  total constant bigint := coalesce(held ->> 'total', sweep ->> 'total');
+  most constant numeric := 0.1;
+  unasked constant int := 1000;
+  here text[];
+  gone bigint;
 begin
-  if total >= 1000 and not coalesce((sweep ->> 'confirmed')::boolean, false) then
-    execute format('select count(*) from only %s', source.relation) into here;
-    if here < total * 0.9 then
-      raise exception 'central has another history, and only % rows of % where the client has %: nothing is deleted',
-          here, source.name, total
-        using errcode = 'CV005', hint = 'If that is right, say so at the client: select caravan.confirm(…)';
-    end if;
-  end if;
-
   execute format($q$
     select array_agg(caravan.item(key, null)) from jsonb_array_elements($1) as k (key)
     where not exists (select caravan.find_%s(key))
-  $q$, source.id) using keys into gone;
-  gone := coalesce(gone, '{}');
-  progress := format('%s keys of %s compared, %s gone', jsonb_array_length(keys), source.name, cardinality(gone));
+  $q$, source.id) using keys into here;
+  here := coalesce(here, '{}');
+  gone := coalesce((sweep ->> 'gone')::bigint, 0) + cardinality(here);
+  progress := format('%s keys of %s compared, %s gone', jsonb_array_length(keys), source.name, cardinality(here));
 
+  if is_counting then
+    here := '{}';
+    sweep := sweep || jsonb_build_object('gone', gone, 'total', total);
+  end if;
   if keys <> '[]' then
     sweep := sweep || jsonb_build_object('after', keys -> -1);
+  elsif is_counting and gone > 0 then
+    if total >= unasked and gone > total * most and not is_confirmed then
+      raise exception 'central has another history, in which % of the % rows of % that the client has are gone: nothing is deleted',
+          gone, total, source.name
+        using errcode = 'CV005', hint = 'If that is right, say so at the client: select caravan.confirm(…)';
+    end if;
+    sweep := sweep - 'gone' || '{"after": null, "counted": true}';
   elsif (sweep ->> 'target')::int + 1 < (held ->> 'targets')::int then
-    sweep := sweep || jsonb_build_object('after', null, 'target', (sweep ->> 'target')::int + 1);
+    sweep := sweep - array['gone', 'total', 'counted']
+      || jsonb_build_object('after', null, 'target', (sweep ->> 'target')::int + 1);
   else
     sweep := caravan.sweep_of(sources[array_position(sources, source.name) + 1]);
   end if;
   cursor := cursor - 'sweep' || case when sweep is null then '{}' else jsonb_build_object('sweep', sweep) end;
-  page := caravan.page(cursor, '{}', array_fill(source.name, array[cardinality(gone)]), gone);
+  page := caravan.page(cursor, '{}', array_fill(source.name, array[cardinality(here)]), here);
 end
 $$;
 

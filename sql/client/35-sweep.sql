@@ -1,8 +1,10 @@
 -- Sweeping: after central has got another history (a restored backup, a failover), a client may hold rows of which central
--- knows nothing any more. Its keys are shown to central, page by page, and those that are gone are deleted.
+-- knows nothing any more. Its keys are shown to central, page by page: first to count those that are gone, then to delete
+-- them.
 
 -- The next keys of a sweep, which stands in the cursor as {"source", "key": the columns of the source's key, "target":
--- which of the source's targets, "after": a key or null, "confirmed"}. Returns
+-- which of the source's targets, "after": a key or null, "confirmed", "counted": whether the rows are to be deleted, "gone",
+-- "total": how many are gone, as far as they are counted, of how many}. Returns
 -- {"keys": [[42], …], "targets": how many the source has, "total": how many keys this one has}.
 create or replace function caravan.keys(client text, mapping jsonb, cursor jsonb, most int)
 returns text
@@ -66,7 +68,8 @@ begin
 end
 $$;
 
--- Says that a sweep may delete what central does not have, even if that is much.
+-- Says that a sweep may delete what central does not have, even if that is much. A page that is on its way was made for
+-- another step, and does not take that back.
 create or replace function caravan.confirm(client text)
 returns void
 language plpgsql
@@ -74,7 +77,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   update caravan.cursor c
-  set cursor = jsonb_set(c.cursor, '{sweep,confirmed}', 'true')
+  set cursor = jsonb_set(c.cursor, '{sweep,confirmed}', 'true'),
+    step = greatest(c.step + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
   where c.client = confirm.client and c.cursor ? 'sweep';
   if not found then
     raise exception 'the client % is not being swept', client using errcode = 'no_data_found';

@@ -1,17 +1,123 @@
 package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** The keys that a client shows to central are written as central writes them. */
+/** After another history of central, clients show it their keys, and what is gone is deleted. */
 class SweepTest {
+  private static final String FILTERED =
+      """
+      [{"source": "public.users", "table": "public.members", "key": {"id": "id"},
+        "columns": {"name": "name"}, "where": "site = ''blog''"}]
+      """;
+
+  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database client = Postgres.shared().createDatabase("client");
+
+  @Test
+  void aFilteredClientAsksAPersonBeforeItLosesMuchOfWhatItHas() {
+    blogOf(10_000, 1_300);
+    losesUsersOfTheBlog(1_000);
+
+    assertThatThrownBy(this::pump)
+        .hasMessageContaining("1000 of the 1300 rows")
+        .hasMessageContaining("public.users");
+    assertThat(client.value("select count(*) from members")).isEqualTo("1300");
+    assertThatThrownBy(this::pump).hasMessageContaining("1000 of the 1300 rows");
+
+    client.execute("select caravan.confirm('blog')");
+    pump();
+
+    assertThat(client.value("select count(*) from members")).isEqualTo("300");
+  }
+
+  @Test
+  void aFilteredClientLosesWhatIsGoneWhereThatIsLittle() {
+    blogOf(10_000, 1_300);
+    losesUsersOfTheBlog(100);
+
+    pump();
+
+    assertThat(client.value("select count(*) from members")).isEqualTo("1200");
+  }
+
+  @Test
+  void aPersonWhoConfirmsWhileKeysAreCountedIsHeard() {
+    blogOf(10_000, 1_300);
+    losesUsersOfTheBlog(1_000);
+    while (!cursor().contains("\"gone\"")) {
+      assertThat(page()).isTrue();
+    }
+    client.execute("select caravan.confirm('blog')");
+
+    pump();
+
+    assertThat(client.value("select count(*) from members")).isEqualTo("300");
+  }
+
+  private void blogOf(int users, int ofTheBlog) {
+    central.install(Path.of("sql/central"));
+    central.execute(
+        """
+        create table users (id int primary key, name text, site text);
+        select caravan.track('users', '{name,site}');
+        insert into users
+        select i, 'user ' || i, case when i <= %2$d then 'blog' else 'shop' end from generate_series(1, %1$d) as i;
+        """
+            .formatted(users, ofTheBlog));
+    client.install(Path.of("sql/client"));
+    client.execute("create table members (id int primary key, name text)");
+    pump();
+    assertThat(client.value("select count(*) from members")).isEqualTo("" + ofTheBlog);
+  }
+
+  /** As when an older backup is restored. */
+  private void losesUsersOfTheBlog(int count) {
+    central.execute("delete from users where id <= " + count + "; delete from caravan.life");
+  }
+
+  private void pump() {
+    while (page()) {}
+  }
+
+  /** Brings the next page to the client; whether there is more. */
+  private boolean page() {
+    List<String> standing =
+        client
+            .query("select cursor, step, sources from caravan.standing('blog', '" + FILTERED + "')")
+            .get(0);
+    String cursor = standing.get(0) == null ? "null" : "'" + standing.get(0) + "'";
+    String held =
+        cursor.contains("\"sweep\"")
+            ? client.value(
+                "select quote_literal(caravan.keys('blog', '%s', %s, 500))"
+                    .formatted(FILTERED, cursor))
+            : "null";
+    List<String> page =
+        central
+            .query(
+                "select quote_literal(page), more from caravan.read(%s, '%s', 5000, 10000000, %s)"
+                    .formatted(cursor, standing.get(2), held))
+            .get(0);
+    if (page.get(0) != null) {
+      String apply = "select outcome from caravan.apply('blog', %s, '%s', %s, '[]')";
+      assertThat(client.value(apply.formatted(standing.get(1), FILTERED, page.get(0))))
+          .isEqualTo("applied");
+    }
+    return page.get(1).equals("t");
+  }
+
+  private String cursor() {
+    return client.value("select cursor from caravan.cursor");
+  }
 
   @Test
   void aKeyThatIsAnArrayIsItsText() {
-    Database central = Postgres.shared().createDatabase("central");
     central.install(Path.of("sql/central"));
     central.execute(
         """
@@ -19,7 +125,6 @@ class SweepTest {
         select caravan.track('tags', '{}');
         insert into tags values ('{a,"b c"}', 7);
         """);
-    Database client = Postgres.shared().createDatabase("client");
     client.install(Path.of("sql/client"));
     client.execute(
         """
