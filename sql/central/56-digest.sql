@@ -1,20 +1,9 @@
 -- Central's half of reconciling: its rows as a client would hold them. The expressions of a mapping are computed here,
 -- and they are SQL: so all of this runs with the rights of who calls it, the hub, over the views rows_N.
 
--- The equality operator of a type, with its schema: that of an extension's type is where the extension is (citext).
-create or replace function caravan.equality(type regtype)
-returns text
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select case when typtype = 'b' then format('operator(%I.=)', nspname) else 'operator(pg_catalog.=)' end
-  from pg_type t join pg_namespace n on n.oid = t.typnamespace
-  where t.oid = type
-$$;
-
 -- The columns of a client's table, [{"name", "type", "modifier"}], each with its value over the source's columns, as
--- caravan.apply would have it at the client. `types` are those of the source's columns.
+-- caravan.apply would have it at the client. `types` are those of the source's columns. A value of a type that may be
+-- anybody's is its text.
 create or replace function caravan.mapped_values(columns jsonb, expressions jsonb, types jsonb)
 returns table (name text, type text, value text, "position" bigint)
 language sql
@@ -24,18 +13,23 @@ as $$
   select c.name, c.type,
     case
       -- A type that central lacks is compared as text: the names of an enum, a text that ignores case.
-      when exact_type is null then format('(%s)::text', coalesce(quote_ident(bare), expression))
-      when bare is null then format('((%s)::%s)::%s', expression, c.type, exact_type)
-      when types ->> bare = c.type then format('(%I)::%s', bare, exact_type)
-      else format('((%I)::text::%s)::%s', bare, c.type, exact_type)
+      when is_text then format('(%s)::text', coalesce(plain, expression))
+      when bare is null then caravan.comparable(format('((%s)::%s)::%s', expression, c.type, exact_type), c.type)
+      when types ->> bare = c.type then case when is_trusted then format('(%s)::%s', plain, exact_type) else plain end
+      else caravan.comparable(format('((%s)::text::%s)::%s', plain, c.type, exact_type), c.type)
     end,
     c.position
   from (
-    select e ->> 'name' as name, expressions ->> (e ->> 'name') as expression, n as position,
-      case when types ? (expressions ->> (e ->> 'name')) then expressions ->> (e ->> 'name') end as bare,
-      coalesce(format_type(to_regtype(e ->> 'type'), -1), e ->> 'type') as type,
-      format_type(to_regtype(e ->> 'type'), (e ->> 'modifier')::int) as exact_type
-    from jsonb_array_elements(columns) with ordinality as u (e, n)
+    select name, expression, bare, type, format_type(known, modifier) as exact_type, position,
+      coalesce(typtype = 'e', true) as is_text, coalesce(caravan.is_trusted(known), true) as is_trusted,
+      caravan.comparable(quote_ident(bare), types ->> bare) as plain
+    from (
+      select e ->> 'name' as name, expressions ->> (e ->> 'name') as expression, n as position, (e ->> 'modifier')::int as modifier,
+        case when types ? (expressions ->> (e ->> 'name')) then expressions ->> (e ->> 'name') end as bare,
+        to_regtype(e ->> 'type') as known, coalesce(format_type(to_regtype(e ->> 'type'), -1), e ->> 'type') as type
+      from jsonb_array_elements(columns) with ordinality as u (e, n)
+    ) as e
+    left join pg_type on pg_type.oid = known
   ) as c
 $$;
 
@@ -46,7 +40,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select c, spec -> 'types' ->> c, format('(%s ->> %s)::%s', key, n - 1, spec -> 'types' ->> c), n
+  select c, spec -> 'types' ->> c, caravan.key_value(key, n, spec -> 'types' ->> c), n
   from jsonb_array_elements_text(spec -> 'source_key') with ordinality as u (c, n)
 $$;
 
@@ -82,24 +76,28 @@ begin
     from caravan.mapped_values(spec -> 'columns', target -> 'columns', spec -> 'types')
     order by position
   );
-  select string_agg(case when typcategory in ('A', 'C') or typname = 'jsonb' then format('%I::text', name)
-      else quote_ident(name) end, ', ' order by position),
+  select string_agg(case when typcategory in ('A', 'C') or typname = 'jsonb'
+      then format('(%s)::text', caravan.comparable(quote_ident(name), type))
+      else caravan.comparable(quote_ident(name), type) end, ', ' order by position),
     string_agg(format('%I as s%s', name, position), ', ' order by position)
   into source_key, key_columns
   from caravan.key_values(spec, '') join pg_type on oid = type::regtype;
   -- A type that the client does not know is text there, and so it is in expressions.
   source_row := (
-    select string_agg(format(case when spec -> 'known' ? name then '%1$I' else '%1$I::text as %1$I' end, name), ', ')
-    from jsonb_object_keys(spec -> 'types') as name
+    select string_agg(case when spec -> 'known' ? name then quote_ident(name)
+      else format('(%s)::text as %I', caravan.comparable(quote_ident(name), type), name) end, ', ')
+    from jsonb_each_text(spec -> 'types') as t (name, type)
   );
   -- CASE, for what is omitted is what the client refuses, and so may do the expressions here.
   if omitted <> '{}' then
-    condition := format('case when array[%s]::text = any (%L) then false else (%s) end',
-      (select string_agg(format('%I::text', name), ', ' order by position) from caravan.key_values(spec, '')),
-      omitted, condition);
+    condition := format('case when array[%s]::text operator(pg_catalog.=) any (%L::text[]) then false else (%s) end', (
+      select string_agg(format('(%s)::text', caravan.comparable(quote_ident(name), type)), ', ' order by position)
+      from caravan.key_values(spec, '')
+    ), omitted, condition);
   end if;
   return format($q$
-    select "caravan.ctid" as place, %s as key_hash, %s as row_hash, array[%s] as key_text, jsonb_build_array(%s) as key, %s
+    select "caravan.ctid" as place, %s as key_hash, %s as row_hash, array[%s] as key_text,
+      pg_catalog.jsonb_build_array(%s) as key, %s
     from (select "caravan.ctid", %s from caravan.%I %s) as source_row
     where %s
   $q$, caravan.key_hash(key_parts, key_types, seed), caravan.row_hash(key_parts, key_types, column_parts, seed), key_texts,
@@ -108,12 +106,21 @@ begin
 end
 $$;
 
+-- This had no search_path.
+do $$
+begin
+  if to_regprocedure('caravan.prepare(jsonb, jsonb)') is not null then
+    drop function caravan.prepare(jsonb, jsonb);
+  end if;
+end
+$$;
+
 -- Which columns can't be computed here, and why: [{"column", "why"}]. Raises what is wrong with the filter.
--- Under the search_path of caravan.answer.
-create or replace function caravan.prepare(question jsonb, mapping jsonb)
+create or replace function caravan.prepare(question jsonb, mapping jsonb, search_path text)
 returns jsonb
 language plpgsql
 stable
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   failures jsonb := '[]';
@@ -121,8 +128,8 @@ declare
 begin
   for one in select jsonb_array_elements(question #> '{spec,columns}') loop
     begin
-      execute format('select row_hash from (%s) as r limit 0', caravan.mapped_rows(
-        jsonb_set(question, '{spec,columns}', jsonb_build_array(one)), mapping, '{}', false));
+      perform caravan.run_under(search_path, format('select pg_catalog.to_jsonb(row_hash) from (%s) as r limit 0',
+        caravan.mapped_rows(jsonb_set(question, '{spec,columns}', jsonb_build_array(one)), mapping, '{}', false)));
     exception
       when syntax_error_or_access_rule_violation then
         failures := failures || jsonb_build_object('column', one -> 'name', 'why', sqlerrm);
@@ -132,8 +139,26 @@ begin
 end
 $$;
 
+-- The rows with these keys, and at which snapshot they are these: `rows` is a query as caravan.mapped_rows makes it.
+create or replace function caravan.look_up(question jsonb, rows text, search_path text)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select caravan.run_under(search_path, format($q$
+    select pg_catalog.jsonb_build_object('snapshot', pg_catalog.pg_current_snapshot(), 'rows', coalesce(
+      pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('key', e.key, 'hash', r.row_hash::text)), '[]'))
+    from pg_catalog.jsonb_array_elements($3) as e (key)
+    join (%s) as r on %s
+  $q$, rows, (
+    select string_agg(format('%s %s %s', caravan.comparable('r.s' || position, type), caravan.equality(type::regtype), value),
+      ' and ')
+    from caravan.key_values(question -> 'spec', 'e.key')
+  )), keys => question -> 'keys')
+$$;
+
 -- The work of caravan.answer. Expressions find their names in the given search path, as they do at the client.
--- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
 create or replace function caravan.answer_under(search_path text, question jsonb, mapping jsonb)
 returns text
 language plpgsql
@@ -150,6 +175,7 @@ set max_parallel_workers_per_gather = 0
 set work_mem = '8MB'
 set enable_sort = off
 set enable_seqscan = on
+set jit = off
 as $$
 declare
   spec constant jsonb := question -> 'spec';
@@ -159,6 +185,9 @@ declare
   part record;
   answer jsonb;
 begin
+  if question ->> 'ask' = 'prepare' then
+    return caravan.prepare(question, mapping, search_path);
+  end if;
   execute format('select array(select array[%s]::text from jsonb_array_elements($1) as key)', (
     select string_agg(format('(%s)::text', value), ', ' order by position) from caravan.key_values(spec, 'key')
   )) into omitted using coalesce(question -> 'omit', '[]');
@@ -168,32 +197,20 @@ begin
     perform set_config('enable_seqscan', 'off', true);  -- PostgreSQL takes the stretches for long
   end if;
   rows := caravan.mapped_rows(question, mapping, omitted, stretches is not null);
-  part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place', stretches);
-
-  perform set_config('search_path', search_path, true);
-  if question ->> 'ask' = 'prepare' then
-    return caravan.prepare(question, mapping);
-  elsif question ->> 'ask' = 'look' then
-    execute format($q$
-      select jsonb_build_object('snapshot', pg_current_snapshot(), 'rows', coalesce(
-        jsonb_agg(jsonb_build_object('key', e.key, 'hash', r.row_hash::text)), '[]'))
-      from jsonb_array_elements($1) as e (key)
-      join (%s) as r on %s
-    $q$, rows, (
-      select string_agg(format('r.s%s %s %s', position, caravan.equality(type::regtype), value), ' and ')
-      from caravan.key_values(spec, 'e.key')
-    )) into answer using question -> 'keys';
-    return answer;
+  if question ->> 'ask' = 'look' then
+    return caravan.look_up(question, rows, search_path);
   end if;
 
+  part := caravan.part_of((spec ->> 'relation')::oid::regclass, (question #>> '{from,central}')::bigint, 'place', stretches);
   rows := format('select * from (%s) as r where %s', rows, part.condition);
   answer := case question ->> 'ask'
-    when 'digest' then caravan.digest(question, rows, stretches)
-    else caravan.list(question, rows, stretches)
+    when 'digest' then caravan.digest(question, rows, stretches, search_path)
+    else caravan.list(question, rows, stretches, search_path)
   end;
   return answer || jsonb_build_object('next', part.next_block, 'blocks', part.blocks);
 end
 $$;
+
 -- What central answers to a question. A digest and a list are of the part that begins at the block `from`, and say
 -- where the next one begins (`next`) and how many blocks there are; a look says at which snapshot it was taken.
 create or replace function caravan.answer(question jsonb, mapping jsonb)

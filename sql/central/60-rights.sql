@@ -20,7 +20,8 @@ grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.c
 grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows, caravan.mapped_values,
   caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash, caravan.part_of,
   caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.join_stretches, caravan.in_order,
-  caravan.digest, caravan.list to caravan_hub;
+  caravan.digest, caravan.list, caravan.run_under, caravan.look_up, caravan.is_trusted, caravan.comparable,
+  caravan.key_value to caravan_hub;
 grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
   caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified
   to caravan_operator;

@@ -146,18 +146,6 @@ as $$
   ) as categories (v, c)
 $$;
 
--- The equality operator of a type, with its schema: that of an extension's type is where the extension is (citext).
-create or replace function caravan.equality(type regtype)
-returns text
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select case when typtype = 'b' then format('operator(%I.=)', nspname) else 'operator(pg_catalog.=)' end
-  from pg_type t join pg_namespace n on n.oid = t.typnamespace
-  where t.oid = type
-$$;
-
 -- What makes room when unique values move in a circle (two rows swap): the columns that unique indexes look at, other
 -- than those of the key, each with a value that is in nobody's way. Null where that cannot be done.
 create or replace function caravan.parked(relation regclass, target jsonb)

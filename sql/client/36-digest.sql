@@ -49,14 +49,15 @@ begin
 end
 $$;
 
--- A key of central's in the types of this table, (key ->> 0)::bigint, …, with the columns that it goes to.
+-- A key of central's in the types of this table, (key ->> 0)::bigint, …, with the columns that it goes to. What it is
+-- compared with is caravan.comparable.
 create or replace function caravan.held_key(spec jsonb, key text)
 returns table (name text, type text, value text, "position" bigint)
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select c ->> 'name', c ->> 'type', format('(%s ->> %s)::%s', key, n - 1, c ->> 'type'), n
+  select c ->> 'name', c ->> 'type', caravan.key_value(key, n, c ->> 'type'), n
   from jsonb_array_elements(spec -> 'key') with ordinality as u (c, n)
 $$;
 
@@ -110,16 +111,17 @@ declare
   condition text;
   owned_matches text;
 begin
-  select array_agg(format('t.%I', name) order by position), array_agg(type order by position),
-    string_agg(format('t.%I::%s::text', name, type), ', ' order by position),
+  select array_agg(caravan.comparable(format('t.%I', name), type) order by position), array_agg(type order by position),
+    string_agg(format('(%s)::text', caravan.comparable(format('t.%I::%s', name, type), type)), ', ' order by position),
     string_agg(format('t.%I as k%s', name, position), ', ' order by position),
     string_agg(format('t.%I is not null', name), ' and ' order by position),
     array_agg(value order by position),
-    string_agg(format('t.%I %s %s', name, caravan.equality(type::regtype), value), ' and ')
+    string_agg(format('%s %s %s', caravan.comparable(format('t.%I', name), type), caravan.equality(type::regtype), value),
+      ' and ')
   into key_parts, key_types, key_texts, key_columns, condition, owned_parts, owned_matches
   from caravan.held_key(spec, 'o.key');
   column_parts := array(
-    select format('t.%I', c ->> 'name')
+    select caravan.comparable(format('t.%I', c ->> 'name'), c ->> 'type')
     from jsonb_array_elements(spec -> 'columns') with ordinality as u (c, n)
     order by n
   );
@@ -220,7 +222,8 @@ begin
       limit $3
     ) as o
   $q$, target ->> 'table', (
-    select string_agg(format('t.%I %s %s', name, caravan.equality(type::regtype), value), ' and ')
+    select string_agg(format('%s %s %s', caravan.comparable(format('t.%I', name), type), caravan.equality(type::regtype),
+      value), ' and ')
     from caravan.held_key(question -> 'spec', 'o.key')
   )) into orphans using caravan.number_of(client, target), after, most;
   return orphans;
@@ -244,6 +247,7 @@ set lc_monetary = 'C'
 set max_parallel_workers_per_gather = 0
 set enable_sort = off
 set enable_seqscan = on
+set jit = off
 set work_mem = '8MB'
 as $$
 declare
@@ -269,7 +273,8 @@ begin
         left join (%s) as r on %s
       ) as l
     $q$, caravan.held_rows(client, question - 'owned', target, false), (
-      select string_agg(format('r.k%s %s %s', position, caravan.equality(type::regtype), value), ' and ')
+      select string_agg(format('%s %s %s', caravan.comparable('r.k' || position, type), caravan.equality(type::regtype), value),
+        ' and ')
       from caravan.held_key(question -> 'spec', 'e.key')
     )) into answer using question -> 'keys', caravan.number_of(client, target);
     return standing || answer;

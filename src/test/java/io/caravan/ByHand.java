@@ -105,7 +105,7 @@ final class ByHand implements AutoCloseable {
             central,
             """
             select format('%s: %s compared, %s missing, %s stale, %s surplus, %s own, %s repaired, %s skipped',
-              state, compared, missing, stale, surplus, own, repaired, skipped) || coalesce('; ' || nullif(array_to_string(notes, '; '), ''), '') as result
+              state, compared, missing, stale, surplus, own, repaired, skipped) || coalesce('; ' || nullif(pg_catalog.array_to_string(notes, '; '), ''), '') as result
             from caravan.reconciliation
             where id = ?::bigint
             """,
