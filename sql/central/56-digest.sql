@@ -3,8 +3,8 @@
 
 -- The columns of a client's table, [{"name", "type", "modifier"}], each with its value over the source's columns, as
 -- caravan.apply would have it at the client. `types` are those of the source's columns. A value of a type that may be
--- anybody's is its text.
-create or replace function caravan.mapped_values(columns jsonb, expressions jsonb, types jsonb)
+-- anybody's is its text. So is one of char(n), which has its blanks in a key and has none in a row: a page has it so.
+create or replace function caravan.mapped_values(columns jsonb, expressions jsonb, types jsonb, is_key boolean)
 returns table (name text, type text, value text, "position" bigint)
 language sql
 stable
@@ -15,14 +15,16 @@ as $$
       -- A type that central lacks is compared as text: the names of an enum, a text that ignores case.
       when is_text then format('(%s)::text', coalesce(plain, expression))
       when bare is null then caravan.comparable(format('((%s)::%s)::%s', expression, c.type, exact_type), c.type)
-      when types ->> bare = c.type then case when is_trusted then format('(%s)::%s', plain, exact_type) else plain end
+      when types ->> bare = c.type and not is_trusted then plain
+      when types ->> bare = c.type then caravan.comparable(format('(%s)::%s', plain, exact_type), c.type)
       else caravan.comparable(format('((%s)::text::%s)::%s', plain, c.type, exact_type), c.type)
     end,
     c.position
   from (
     select name, expression, bare, type, format_type(known, modifier) as exact_type, position,
       coalesce(typtype = 'e', true) as is_text, coalesce(caravan.is_trusted(known), true) as is_trusted,
-      caravan.comparable(quote_ident(bare), types ->> bare) as plain
+      case when (types ->> bare)::regtype = 'bpchar'::regtype and not is_key then format('%I::text', bare)
+        else caravan.comparable(quote_ident(bare), types ->> bare) end as plain
     from (
       select e ->> 'name' as name, expressions ->> (e ->> 'name') as expression, n as position, (e ->> 'modifier')::int as modifier,
         case when types ? (expressions ->> (e ->> 'name')) then expressions ->> (e ->> 'name') end as bare,
@@ -70,16 +72,16 @@ begin
   select array_agg(value order by position), array_agg(type order by position),
     string_agg(format('(%s)::text', value), ', ' order by position)
   into key_parts, key_types, key_texts
-  from caravan.mapped_values(spec -> 'key', target -> 'key', spec -> 'types');
+  from caravan.mapped_values(spec -> 'key', target -> 'key', spec -> 'types', true);
   column_parts := array(
     select value
-    from caravan.mapped_values(spec -> 'columns', target -> 'columns', spec -> 'types')
+    from caravan.mapped_values(spec -> 'columns', target -> 'columns', spec -> 'types', false)
     order by position
   );
   select string_agg(case when typcategory in ('A', 'C') or typname = 'jsonb'
       then format('(%s)::text', caravan.comparable(quote_ident(name), type))
       else caravan.comparable(quote_ident(name), type) end, ', ' order by position),
-    string_agg(format('%I as s%s', name, position), ', ' order by position)
+    string_agg(format('"caravan.s%1$s" as s%1$s', position), ', ' order by position)
   into source_key, key_columns
   from caravan.key_values(spec, '') join pg_type on oid = type::regtype;
   -- A type that the client does not know is text there, and so it is in expressions.
@@ -87,6 +89,8 @@ begin
     select string_agg(case when spec -> 'known' ? name then quote_ident(name)
       else format('(%s)::text as %I', caravan.comparable(quote_ident(name), type), name) end, ', ')
     from jsonb_each_text(spec -> 'types') as t (name, type)
+  ) || (
+    select string_agg(format(', %I as "caravan.s%s"', name, position), '') from caravan.key_values(spec, '')
   );
   -- CASE, for what is omitted is what the client refuses, and so may do the expressions here.
   if omitted <> '{}' then
@@ -110,7 +114,7 @@ $$;
 do $$
 begin
   if to_regprocedure('caravan.prepare(jsonb, jsonb)') is not null then
-    drop function caravan.prepare(jsonb, jsonb);
+    drop function caravan.prepare(jsonb, jsonb), caravan.mapped_values(jsonb, jsonb, jsonb);
   end if;
 end
 $$;
@@ -152,8 +156,7 @@ as $$
     from pg_catalog.jsonb_array_elements($3) as e (key)
     join (%s) as r on %s
   $q$, rows, (
-    select string_agg(format('%s %s %s', caravan.comparable('r.s' || position, type), caravan.equality(type::regtype), value),
-      ' and ')
+    select string_agg(caravan.has_value('r.s' || position, 'e.key', position, type), ' and ')
     from caravan.key_values(question -> 'spec', 'e.key')
   )), keys => question -> 'keys')
 $$;

@@ -49,15 +49,24 @@ begin
 end
 $$;
 
--- A key of central's in the types of this table, (key ->> 0)::bigint, …, with the columns that it goes to. What it is
--- compared with is caravan.comparable.
+-- This had no `exact_type`.
+do $$
+begin
+  if to_regprocedure('caravan.held_key(jsonb, text)') is not null then
+    drop function caravan.held_key(jsonb, text);
+  end if;
+end
+$$;
+
+-- A key of central's in the types of this table, (key ->> 0)::bigint, …, with the columns that it goes to.
 create or replace function caravan.held_key(spec jsonb, key text)
-returns table (name text, type text, value text, "position" bigint)
+returns table (name text, type text, exact_type text, value text, "position" bigint)
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select c ->> 'name', c ->> 'type', caravan.key_value(key, n, c ->> 'type'), n
+  select c ->> 'name', c ->> 'type', format_type((c ->> 'type')::regtype, (c ->> 'modifier')::int),
+    caravan.key_value(key, n, c ->> 'type'), n
   from jsonb_array_elements(spec -> 'key') with ordinality as u (c, n)
 $$;
 
@@ -69,7 +78,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  as_text constant text := (select string_agg(value || '::text', ', ' order by position) from caravan.held_key(spec, '$1'));
+  as_text constant text := (
+    select string_agg(format('(%s)::text', case when caravan.is_trusted(type::regtype)
+      then caravan.comparable(format('%s::%s', value, exact_type), type) else value end), ', ' order by position)
+    from caravan.held_key(spec, '$1'));
   texts text[] := '{}';
   key jsonb;
   one text;
@@ -115,9 +127,9 @@ begin
     string_agg(format('(%s)::text', caravan.comparable(format('t.%I::%s', name, type), type)), ', ' order by position),
     string_agg(format('t.%I as k%s', name, position), ', ' order by position),
     string_agg(format('t.%I is not null', name), ' and ' order by position),
-    array_agg(value order by position),
-    string_agg(format('%s %s %s', caravan.comparable(format('t.%I', name), type), caravan.equality(type::regtype), value),
-      ' and ')
+    array_agg(case when caravan.is_trusted(type::regtype) then caravan.comparable(format('%s::%s', value, exact_type), type)
+      else value end order by position),
+    string_agg(caravan.has_value(format('t.%I', name), 'o.key', position, type), ' and ')
   into key_parts, key_types, key_texts, key_columns, condition, owned_parts, owned_matches
   from caravan.held_key(spec, 'o.key');
   column_parts := array(
@@ -222,8 +234,7 @@ begin
       limit $3
     ) as o
   $q$, target ->> 'table', (
-    select string_agg(format('%s %s %s', caravan.comparable(format('t.%I', name), type), caravan.equality(type::regtype),
-      value), ' and ')
+    select string_agg(caravan.has_value(format('t.%I', name), 'o.key', position, type), ' and ')
     from caravan.held_key(question -> 'spec', 'o.key')
   )) into orphans using caravan.number_of(client, target), after, most;
   return orphans;
@@ -273,8 +284,7 @@ begin
         left join (%s) as r on %s
       ) as l
     $q$, caravan.held_rows(client, question - 'owned', target, false), (
-      select string_agg(format('%s %s %s', caravan.comparable('r.k' || position, type), caravan.equality(type::regtype), value),
-        ' and ')
+      select string_agg(caravan.has_value('r.k' || position, 'e.key', position, type), ' and ')
       from caravan.held_key(question -> 'spec', 'e.key')
     )) into answer using question -> 'keys', caravan.number_of(client, target);
     return standing || answer;

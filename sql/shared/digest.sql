@@ -23,8 +23,8 @@ as $$
   where t.oid = type
 $$;
 
--- A value of this type in a form that can be compared: as it is, or as the text that the type's own output function makes,
--- where a cast could be anybody's.
+-- A value of this type in a form that can be compared as text: as it is, or as the text that the type's own output function
+-- makes, where a cast could be anybody's, or takes the blanks away that are part of a key in the log (char).
 -- Relies on: concat() uses no cast. `is distinct from null` is false only for null, not for a row of nulls, and looks for no
 -- operator.
 create or replace function caravan.comparable(value text, type text)
@@ -33,11 +33,11 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when caravan.is_trusted(type::regtype) then value
+  select case when caravan.is_trusted(type::regtype) and type::regtype <> 'bpchar'::regtype then value
     else format('case when (%1$s) is distinct from null then pg_catalog.concat(%1$s) end', value) end
 $$;
 
--- The n-th value of a key, an SQL expression of a JSON array, in a form that can be compared with one of this type.
+-- The n-th value of a key, an SQL expression of a JSON array, in this type; as text where a cast could be anybody's.
 create or replace function caravan.key_value(key text, n bigint, type text)
 returns text
 language sql
@@ -48,8 +48,8 @@ as $$
     else '(%s operator(pg_catalog.->>) %s)' end, key, n - 1, type)
 $$;
 
--- The equality of values that can be compared: that of the type's indexes, which for an extension's type is where the
--- extension is (citext).
+-- The equality operator of a type that is trusted: that of its indexes, which for an extension's type is where the extension
+-- is (citext).
 -- Relies on: only a superuser can make an operator class.
 create or replace function caravan.equality(type regtype)
 returns text
@@ -64,8 +64,20 @@ as $$
     join pg_amop on amopfamily = opcfamily and amoplefttype = type and amoprighttype = type and amopstrategy = 3
     join pg_operator o on o.oid = amopopr
     join pg_namespace n on n.oid = oprnamespace
-    where opcintype = type and opcdefault and caravan.is_trusted(type)
+    where opcintype = type and opcdefault
   ), 'operator(pg_catalog.=)')
+$$;
+
+-- The condition that a column of this type has the n-th value of a key.
+create or replace function caravan.has_value("column" text, key text, n bigint, type text)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when caravan.is_trusted(type::regtype)
+    then format('%s %s %s', "column", caravan.equality(type::regtype), caravan.key_value(key, n, type))
+    else format('(%s) operator(pg_catalog.=) %s', caravan.comparable("column", type), caravan.key_value(key, n, type)) end
 $$;
 
 -- The hash of some values, each an SQL expression: that of each is the seed of the next one's.

@@ -1,0 +1,161 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.caravan.Postgres.Database;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Whatever a key's and a column's types are at both sides, a comparison ends, and repairs. */
+@Timeout(60)
+class ReconcileKeysTest {
+  private static final String EQUAL =
+      "done: 3 compared, 0 missing, 0 stale, 0 surplus, 0 own, 0 repaired, 0 skipped";
+  private static final String REPAIRED =
+      "done: 3 compared, 1 missing, 1 stale, 1 surplus, 0 own, 3 repaired, 0 skipped";
+
+  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database blog = Postgres.shared().createDatabase("blog");
+
+  @BeforeEach
+  void twoDatabases() {
+    central.install(Path.of("sql/central"));
+    blog.install(Path.of("sql/client"));
+    central.execute("create extension citext");
+  }
+
+  @Test
+  void anEnumKey() throws SQLException {
+    String type = "create type mood as enum ('sad', 'glad', 'mad', 'bad')";
+    central.execute(type);
+    blog.execute(type);
+    spoiledAndRepaired("mood", "'sad'", "'glad'", "'mad'", "'bad'", "mood", "text", "text");
+  }
+
+  @Test
+  void anEnumKeyThatTheClientHasAsText() throws SQLException {
+    central.execute("create type mood as enum ('sad', 'glad', 'mad', 'bad')");
+    spoiledAndRepaired("mood", "'sad'", "'glad'", "'mad'", "'bad'", "text", "text", "text");
+  }
+
+  @Test
+  void aTextKeyThatTheClientHasAsAnEnum() throws SQLException {
+    blog.execute("create type mood as enum ('sad', 'glad', 'mad', 'bad')");
+    spoiledAndRepaired("text", "'sad'", "'glad'", "'mad'", "'bad'", "mood", "text", "text");
+  }
+
+  @Test
+  void aKeyOfATypeThatTheClientLacks() throws SQLException {
+    spoiledAndRepaired("citext", "'Ada'", "'Bob'", "'Cy'", "'Di'", "text", "text", "text");
+  }
+
+  @Test
+  void anEnumKeyInASchemaOfItsOwn() throws SQLException {
+    String type = "create schema shop; create type shop.mood as enum ('sad', 'glad', 'mad', 'bad')";
+    central.execute(type);
+    blog.execute(type);
+    spoiledAndRepaired(
+        "shop.mood", "'sad'", "'glad'", "'mad'", "'bad'", "shop.mood", "text", "text");
+  }
+
+  @Test
+  void aColumnWhoseTypeIsInASchemaOfItsOwn() throws SQLException {
+    String type =
+        "create schema shop; create type shop.colour as enum ('v', 'x'); create domain shop.shade"
+            + " as shop.colour";
+    central.execute(type);
+    blog.execute(type);
+    spoiledAndRepaired("int", "'1'", "'2'", "'3'", "'4'", "int", "shop.colour", "shop.colour");
+  }
+
+  @Test
+  void aColumnOfAnExtensionsTypeInASchemaOfItsOwn() throws SQLException {
+    String type =
+        "create schema ext; create extension hstore schema ext; create extension ltree schema ext";
+    central.execute(type);
+    blog.execute(type);
+    spoiledAndRepaired(
+        "ext.ltree", "'a'", "'b'", "'c'", "'d'", "ext.ltree", "ext.ltree", "ext.ltree");
+  }
+
+  @Test
+  void aColumnWhoseTypeTheClientHasInAnotherSchema() throws SQLException {
+    central.execute("create schema shop; create type shop.colour as enum ('v', 'x')");
+    blog.execute("create type colour as enum ('v', 'x')");
+    spoiledAndRepaired("int", "'1'", "'2'", "'3'", "'4'", "int", "shop.colour", "colour");
+  }
+
+  @Test
+  void aKeyAndAColumnThatArePaddedAndText() throws SQLException {
+    spoiledAndRepaired("char(5)", "'a'", "'b'", "'c'", "'d'", "text", "char(5)", "text");
+  }
+
+  @Test
+  void aKeyAndAColumnThatArePaddedOnBothSides() throws SQLException {
+    spoiledAndRepaired("char(5)", "'a'", "'b'", "'c'", "'d'", "char(5)", "char(5)", "char(9)");
+  }
+
+  @Test
+  void aNumericKey() throws SQLException {
+    spoiledAndRepaired("numeric", "'1.0'", "'2'", "'3.10'", "'4'", "numeric", "text", "text");
+  }
+
+  @Test
+  void aNumericKeyThatIsTextAtTheClient() throws SQLException {
+    spoiledAndRepaired("numeric", "'1.0'", "'2'", "'3.10'", "'4'", "text", "text", "text");
+  }
+
+  /**
+   * Three rows come to the client; of these one is deleted, one changed, and one no longer
+   * central's.
+   */
+  private void spoiledAndRepaired(
+      String type,
+      String first,
+      String second,
+      String third,
+      String fourth,
+      String clientType,
+      String column,
+      String clientColumn)
+      throws SQLException {
+    central.execute(
+        """
+        create table things (id %s primary key, v %s);
+        insert into things values (%s, 'v'), (%s, 'v'), (%s, 'v');
+        select caravan.track('things', '{v}');
+        """
+            .formatted(type, column, first, second, third));
+    blog.execute(
+        "create table things (id %s primary key, v %s)".formatted(clientType, clientColumn));
+    String mapping =
+        """
+        [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
+        """;
+    try (ByHand hub = new ByHand(central, blog, "blog", mapping)) {
+      hub.pump();
+      assertThat(hub.reconcile()).isEqualTo(EQUAL);
+
+      central.execute(
+          """
+          alter table things disable trigger all;
+          delete from things where id::text = %s;
+          insert into things values (%s, 'v');
+          alter table things enable always trigger caravan_insert, enable always trigger caravan_update,
+            enable always trigger caravan_delete, enable always trigger caravan_truncate;
+          """
+              .formatted(first, fourth));
+      blog.execute("update things set v = null where rtrim(id::text) = " + second);
+
+      assertThat(hub.reconcile()).isEqualTo(REPAIRED);
+      assertThat(hub.reconcile()).isEqualTo(EQUAL);
+      assertThat(central.value("select equal_as_of is not null from caravan.verified"))
+          .isEqualTo("t");
+      assertThat(blog.query("select rtrim(id::text), v::text from things order by 1"))
+          .isEqualTo(central.query("select rtrim(id::text), v::text from things order by 1"));
+    }
+  }
+}
