@@ -15,20 +15,21 @@ as $$
       -- A type that central lacks is compared as text: the names of an enum, a text that ignores case.
       when is_text then format('(%s)::text', coalesce(plain, expression))
       when bare is null then caravan.comparable(format('((%s)::%s)::%s', expression, c.type, exact_type), c.type)
-      when types ->> bare = c.type and not is_trusted then plain
+      when types ->> bare = c.type and (modifier = -1 or not is_trusted) then plain
       when types ->> bare = c.type then caravan.comparable(format('(%s)::%s', plain, exact_type), c.type)
       else caravan.comparable(format('((%s)::text::%s)::%s', plain, c.type, exact_type), c.type)
     end,
     c.position
   from (
-    select name, expression, bare, type, format_type(known, modifier) as exact_type, position,
+    select name, expression, bare, type, modifier, format_type(known, modifier) as exact_type, position,
       coalesce(typtype = 'e', true) as is_text, coalesce(caravan.is_trusted(known), true) as is_trusted,
-      case when (types ->> bare)::regtype = 'bpchar'::regtype and not is_key then format('%I::text', bare)
+      case when types ->> bare = 'bpchar' and not is_key then format('%I::text', bare)
         else caravan.comparable(quote_ident(bare), types ->> bare) end as plain
     from (
       select e ->> 'name' as name, expressions ->> (e ->> 'name') as expression, n as position, (e ->> 'modifier')::int as modifier,
         case when types ? (expressions ->> (e ->> 'name')) then expressions ->> (e ->> 'name') end as bare,
-        to_regtype(e ->> 'type') as known, coalesce(format_type(to_regtype(e ->> 'type'), -1), e ->> 'type') as type
+        caravan.type_named(e ->> 'type') as known,
+        coalesce(format_type(caravan.type_named(e ->> 'type'), -1), e ->> 'type') as type
       from jsonb_array_elements(columns) with ordinality as u (e, n)
     ) as e
     left join pg_type on pg_type.oid = known
@@ -83,7 +84,7 @@ begin
       else caravan.comparable(quote_ident(name), type) end, ', ' order by position),
     string_agg(format('"caravan.s%1$s" as s%1$s', position), ', ' order by position)
   into source_key, key_columns
-  from caravan.key_values(spec, '') join pg_type on oid = type::regtype;
+  from caravan.key_values(spec, '') join pg_type on oid = caravan.type_named(type);
   -- A type that the client does not know is text there, and so it is in expressions.
   source_row := (
     select string_agg(case when spec -> 'known' ? name then quote_ident(name)
@@ -110,12 +111,16 @@ begin
 end
 $$;
 
--- This had no search_path.
+-- What others have replaced.
 do $$
+declare
+  old regprocedure;
 begin
-  if to_regprocedure('caravan.prepare(jsonb, jsonb)') is not null then
-    drop function caravan.prepare(jsonb, jsonb), caravan.mapped_values(jsonb, jsonb, jsonb);
-  end if;
+  foreach old in array array_remove(array[to_regprocedure('caravan.prepare(jsonb, jsonb)'),
+    to_regprocedure('caravan.mapped_values(jsonb, jsonb, jsonb)'), to_regprocedure('caravan.equality(regtype)')], null)
+  loop
+    execute format('drop function %s', old);
+  end loop;
 end
 $$;
 

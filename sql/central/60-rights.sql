@@ -21,7 +21,7 @@ grant execute on function caravan.answer, caravan.answer_under, caravan.prepare,
   caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash, caravan.part_of,
   caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.join_stretches, caravan.in_order,
   caravan.digest, caravan.list, caravan.run_under, caravan.look_up, caravan.is_trusted, caravan.comparable,
-  caravan.key_value, caravan.has_value to caravan_hub;
+  caravan.key_value, caravan.has_value, caravan.type_named to caravan_hub;
 grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
   caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified
   to caravan_operator;

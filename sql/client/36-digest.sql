@@ -49,12 +49,16 @@ begin
 end
 $$;
 
--- This had no `exact_type`.
+-- What others have replaced.
 do $$
+declare
+  old regprocedure;
 begin
-  if to_regprocedure('caravan.held_key(jsonb, text)') is not null then
-    drop function caravan.held_key(jsonb, text);
-  end if;
+  foreach old in array array_remove(array[to_regprocedure('caravan.held_key(jsonb, text)'),
+    to_regprocedure('caravan.equality(regtype)')], null)
+  loop
+    execute format('drop function %s', old);
+  end loop;
 end
 $$;
 
@@ -65,7 +69,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select c ->> 'name', c ->> 'type', format_type((c ->> 'type')::regtype, (c ->> 'modifier')::int),
+  select c ->> 'name', c ->> 'type', format_type(caravan.type_named(c ->> 'type'), (c ->> 'modifier')::int),
     caravan.key_value(key, n, c ->> 'type'), n
   from jsonb_array_elements(spec -> 'key') with ordinality as u (c, n)
 $$;
@@ -79,7 +83,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   as_text constant text := (
-    select string_agg(format('(%s)::text', case when caravan.is_trusted(type::regtype)
+    select string_agg(format('(%s)::text', case when caravan.is_trusted(caravan.type_named(type))
       then caravan.comparable(format('%s::%s', value, exact_type), type) else value end), ', ' order by position)
     from caravan.held_key(spec, '$1'));
   texts text[] := '{}';
@@ -127,8 +131,8 @@ begin
     string_agg(format('(%s)::text', caravan.comparable(format('t.%I::%s', name, type), type)), ', ' order by position),
     string_agg(format('t.%I as k%s', name, position), ', ' order by position),
     string_agg(format('t.%I is not null', name), ' and ' order by position),
-    array_agg(case when caravan.is_trusted(type::regtype) then caravan.comparable(format('%s::%s', value, exact_type), type)
-      else value end order by position),
+    array_agg(case when caravan.is_trusted(caravan.type_named(type))
+      then caravan.comparable(format('%s::%s', value, exact_type), type) else value end order by position),
     string_agg(caravan.has_value(format('t.%I', name), 'o.key', position, type), ' and ')
   into key_parts, key_types, key_texts, key_columns, condition, owned_parts, owned_matches
   from caravan.held_key(spec, 'o.key');

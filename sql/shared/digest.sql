@@ -9,16 +9,29 @@
 -- are in them. Others may create functions and operators there, and casts for types of their own. So all else that such a
 -- query names is PostgreSQL's own and says so: pg_catalog.count(…), operator(pg_catalog.=).
 
--- Whether all that belongs to a type is a superuser's work: its casts, too. A base type is (citext), as only a superuser can
--- make one; an enum, a composite type, a range and their arrays may be anybody's.
-create or replace function caravan.is_trusted(type regtype)
+-- The type of this name; null: there is none. The hub need not have any rights on the type's schema.
+create or replace function caravan.type_named(name text)
+returns oid
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select to_regtype(name)
+$$;
+
+-- Whether a type's casts and operators may be used: all that belongs to it is a superuser's work, and its schema is open to
+-- the hub. Only a superuser can make a base type (citext); an enum, a composite type, a range and their arrays may be
+-- anybody's.
+create or replace function caravan.is_trusted(type oid)
 returns boolean
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select t.typnamespace = 'pg_catalog'::regnamespace or t.typtype = 'b'
-    and (t.typcategory <> 'A' or caravan.is_trusted(t.typelem::regtype))
+  select t.typnamespace = 'pg_catalog'::regnamespace
+    or t.typtype = 'b' and has_schema_privilege(t.typnamespace, 'usage')
+      and (t.typcategory <> 'A' or caravan.is_trusted(t.typelem))
   from pg_type t
   where t.oid = type
 $$;
@@ -33,7 +46,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when caravan.is_trusted(type::regtype) and type::regtype <> 'bpchar'::regtype then value
+  select case when caravan.is_trusted(caravan.type_named(type)) and type <> 'bpchar' then value
     else format('case when (%1$s) is distinct from null then pg_catalog.concat(%1$s) end', value) end
 $$;
 
@@ -44,14 +57,14 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format(case when caravan.is_trusted(type::regtype) then '(%s operator(pg_catalog.->>) %s)::%s'
+  select format(case when caravan.is_trusted(caravan.type_named(type)) then '(%s operator(pg_catalog.->>) %s)::%s'
     else '(%s operator(pg_catalog.->>) %s)' end, key, n - 1, type)
 $$;
 
 -- The equality operator of a type that is trusted: that of its indexes, which for an extension's type is where the extension
 -- is (citext).
 -- Relies on: only a superuser can make an operator class.
-create or replace function caravan.equality(type regtype)
+create or replace function caravan.equality(type oid)
 returns text
 language sql
 stable
@@ -75,8 +88,8 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when caravan.is_trusted(type::regtype)
-    then format('%s %s %s', "column", caravan.equality(type::regtype), caravan.key_value(key, n, type))
+  select case when caravan.is_trusted(caravan.type_named(type))
+    then format('%s %s %s', "column", caravan.equality(caravan.type_named(type)), caravan.key_value(key, n, type))
     else format('(%s) operator(pg_catalog.=) %s', caravan.comparable("column", type), caravan.key_value(key, n, type)) end
 $$;
 

@@ -20,6 +20,8 @@ class ReconcileKeysTest {
   private final Database central = Postgres.shared().createDatabase("central");
   private final Database blog = Postgres.shared().createDatabase("blog");
 
+  private String role = "postgres";
+
   @BeforeEach
   void twoDatabases() {
     central.install(Path.of("sql/central"));
@@ -136,6 +138,8 @@ class ReconcileKeysTest {
         [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
         """;
     try (ByHand hub = new ByHand(central, blog, "blog", mapping)) {
+      blog.execute("grant select, insert, update, delete on things to " + role);
+      hub.set("role", role);
       hub.pump();
       assertThat(hub.reconcile()).isEqualTo(EQUAL);
 
