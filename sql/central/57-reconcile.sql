@@ -122,8 +122,19 @@ begin
 end
 $$;
 
+-- Whether a run was stopped because the client was being filled, by what it has noted.
+create or replace function caravan.met_a_fill(notes text[])
+returns boolean
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select notes && '{the client is not filled yet,the client is being filled anew}'
+$$;
+
 -- Which run is due for a client, if any: one that was requested; the one that was scheduled last, at `scheduled_at`; one
--- to verify, as often as it takes no more than `percent` of the time. Not while one waits for a person.
+-- to verify, as often as it takes no more than `percent` of the time, but soon after a fill. Not while one waits for a
+-- person.
 create or replace function caravan.due_run(client text, scheduled_at timestamptz, percent numeric)
 returns caravan.reconciliation
 language plpgsql
@@ -131,6 +142,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   shortest_pause constant interval := '1 minute';
+  pause_for_a_fill constant interval := '5 seconds';
   due caravan.reconciliation;
 begin
   select * into due
@@ -147,7 +159,7 @@ begin
   into due.source, due.target, due.reason
   from caravan.verification v
   left join lateral (
-    select r.started_at, r.ended_at, r.state, r.worked
+    select r.started_at, r.ended_at, r.state, r.worked, r.notes
     from caravan.reconciliation r
     where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null
       and r.started_at is not null
@@ -157,12 +169,15 @@ begin
   where v.client = due_run.client and state is distinct from 'waiting' and (
     started_at < scheduled_at or started_at is null and scheduled_at is not null
     or percent > 0
-      and coalesce(
-        greatest(started_at + worked * (100 / nullif(percent, 0))::float8, ended_at + shortest_pause) < now(), true)
+      and coalesce(now() > case when caravan.met_a_fill(notes) then ended_at + pause_for_a_fill
+        else greatest(started_at + worked * (100 / nullif(percent, 0))::float8, ended_at + shortest_pause) end, true)
   )
   order by started_at nulls first
   limit 1;
   if due.source is not null then
+    delete from caravan.reconciliation r
+    where r.client = due_run.client and r.source = due.source and r.target = due.target and r.reason = 'verify'
+      and r.state = 'stopped' and caravan.met_a_fill(r.notes);
     insert into caravan.reconciliation (client, source, target, reason)
     values (due_run.client, due.source, due.target, due.reason)
     returning * into due;
@@ -288,6 +303,18 @@ as $$
     and d.state <> 'resolved'
 $$;
 
+-- What is wrong with a source whose name another table has taken; null: none has. That the tracked table has only been renamed
+-- does no harm.
+create or replace function caravan.replaced_by_another(tracked caravan.source)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('%s is another table now than the tracked one, which is called %s: track it', tracked.name, tracked.relation)
+  where to_regclass(tracked.name) <> tracked.relation
+$$;
+
 -- Whether a table of a client gets rows from other targets, too, and their rows can't be told apart.
 create or replace function caravan.is_mixed(run caravan.reconciliation, mapping jsonb)
 returns boolean
@@ -317,6 +344,8 @@ declare
 begin
   if tracked.id is null then
     return caravan.ended(run, 'stopped', 'it is no longer tracked');
+  elsif caravan.replaced_by_another(tracked) is not null then
+    return caravan.ended(run, 'stopped', caravan.replaced_by_another(tracked));
   elsif caravan.is_mixed(run, mapping) then
     return caravan.ended(run, 'stopped', 'its rows can''t be told from those of other targets');
   elsif not caravan.is_comparable(answer -> 'cursor', run.source) then
@@ -570,12 +599,19 @@ begin
 end
 $$;
 
--- Keys of a list, arrays of text, as they are in the log; null where it can't be one of the source's.
+-- Keys of a list, arrays of text, as they are in the log; null where it can't be one of the source's. With the settings of
+-- those who write the log.
 create or replace function caravan.typed_key(source int, key jsonb)
 returns jsonb
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
 as $$
 declare
   typed jsonb;
@@ -911,6 +947,8 @@ begin
   if is_equal and run.key is null and run.notes = '{}' and not exists (
     select from caravan.dead_letter d
     where d.client in (run.client, '*') and d.source = run.source and d.state in ('retrying', 'open')
+  ) and not exists (
+    select from caravan.source s where s.name = run.source and caravan.replaced_by_another(s) is not null
   ) then
     update caravan.verification v
     set equal_at = run.started_at
@@ -973,6 +1011,7 @@ create or replace function caravan.judge(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   r caravan.reconciliation;
@@ -1044,6 +1083,36 @@ as $$
 $$;
 comment on function caravan.run_failed is 'Counts a failure of a run, and ends it after the fifth';
 
+-- Raises what is wrong with a key that somebody asks for. One that is not as in the log would be looked for at the client
+-- under another name than it is noted by.
+create or replace function caravan.check_key(source text, key jsonb)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tracked constant caravan.source := (select s from caravan.source s where s.name = check_key.source);
+  is_complete constant boolean := jsonb_typeof(key) = 'array' and jsonb_array_length(key) = cardinality(tracked.key)
+    and not key @> '[null]';
+  typed jsonb;
+begin
+  if tracked.id is null then
+    raise exception '% is not tracked', quote_literal(source)
+      using errcode = 'undefined_object',
+        hint = 'Tracked are: ' || coalesce((select string_agg(name, ', ') from caravan.source), 'none');
+  end if;
+  typed := caravan.typed_key(tracked.id, case when is_complete then key
+    when cardinality(tracked.key) = 1 and jsonb_typeof(key) not in ('array', 'object', 'null') then jsonb_build_array(key) end);
+  if not is_complete or typed is distinct from key then
+    raise exception '% is no key of %', key, source
+      using errcode = 'invalid_parameter_value',
+        hint = format('A key is a JSON array of the values of (%s), as in the change log', array_to_string(tracked.key, ', '))
+          || coalesce(', e.g. ' || typed::text, '') || '.';
+  end if;
+end
+$$;
+
 -- Has a client compared with central: all that it maps, or one source, or one key of it. Differences are repaired, unless
 -- it is a dry run. Returns the runs, rows of caravan.reconciliation. For a client of which no hub has told yet, as when it
 -- has just been started, the request waits until one does.
@@ -1057,7 +1126,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if key is not null and source is null then
-    raise exception 'a key needs its source' using errcode = 'invalid_parameter_value';
+    raise exception 'a key needs its source'
+      using errcode = 'invalid_parameter_value', hint = 'select caravan.reconcile(''blog'', ''public.users'', ''[42]'')';
+  elsif key is not null then
+    perform caravan.check_key(source, key);
   end if;
   return query
     insert into caravan.reconciliation (client, source, target, reason, key, dry_run)
