@@ -167,6 +167,15 @@ class ReconcileRequestTest {
     assertThat(central.value("select count(*) from caravan.reconciliation")).isEqualTo("1");
   }
 
+  /** It takes longer than a comparison of some 100,000 rows. The servers of the tests have none. */
+  @Test
+  void nothingIsCompiledForAComparison() {
+    String settings = "select proconfig from pg_proc where oid = 'caravan.%s'::regproc";
+    assertThat(central.value(settings.formatted("answer_under"))).contains("jit=off");
+    assertThat(central.value(settings.formatted("judge"))).contains("jit=off");
+    assertThat(blog.value(settings.formatted("answer"))).contains("jit=off");
+  }
+
   private String last() {
     return central.value("select concat(state, ' ', notes) from caravan.reconciliations limit 1");
   }

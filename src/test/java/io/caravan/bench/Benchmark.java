@@ -60,7 +60,7 @@ class Benchmark {
   private static Map<String, Object> environment(Stage stage, Options options) {
     Map<String, Object> environment = new LinkedHashMap<>();
     environment.put("at", Instant.now().toString());
-    environment.put("postgres", stage.version());
+    environment.put("postgres", stage.server());
     environment.put("java", Runtime.version().toString());
     environment.put("cores", Runtime.getRuntime().availableProcessors());
     environment.put("processor", processor());

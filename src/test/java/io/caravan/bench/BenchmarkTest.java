@@ -55,7 +55,7 @@ class BenchmarkTest {
           .filteredOn(figure -> !figure.get("measure").asText().contains("in central"))
           .allMatch(figure -> figure.get("median").asDouble() > 0);
     }
-    assertThat(printed.toString(StandardCharsets.UTF_8)).contains("× ").contains("of native");
+    assertThat(printed.toString(StandardCharsets.UTF_8)).contains("× ", "of native", " JIT, ");
   }
 
   @Test

@@ -97,8 +97,14 @@ final class Stage implements AutoCloseable {
     return new TreeMap<>(SETTINGS);
   }
 
-  String version() {
-    return observedCentral.value("show server_version");
+  /** What the servers are: their version, and what not every build of PostgreSQL has. */
+  String server() {
+    return observedCentral.value(
+        """
+        select format('%s, %s, %s', current_setting('server_version'),
+          case when pg_jit_available() then 'with JIT' else 'without JIT' end,
+          case when exists (select from pg_collation where collprovider = 'i') then 'with ICU' else 'without ICU' end)
+        """);
   }
 
   /** How many connections the hub has to both servers. */
