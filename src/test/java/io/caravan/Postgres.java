@@ -6,6 +6,7 @@ import io.zonky.test.db.postgres.embedded.DefaultPostgresBinaryResolver;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import io.zonky.test.db.postgres.embedded.PgBinaryResolver;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -26,12 +27,18 @@ import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import javax.sql.DataSource;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+import org.apache.commons.compress.archivers.tar.TarConstants;
+import org.apache.commons.compress.compressors.xz.XZCompressorOutputStream;
 import org.apache.commons.io.FileUtils;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
  * A PostgreSQL server for tests: real, without fsync, gone when it is closed. It runs as root too,
  * and writes only below {@code target/}; its log is {@code target/postgres/server.log}.
+ *
+ * <p>{@code -Dpostgres.home=/usr/lib/postgresql/15} runs the tests on an installed PostgreSQL.
  */
 public final class Postgres implements AutoCloseable {
   private static final Path HOME = Path.of("target", "postgres").toAbsolutePath();
@@ -50,7 +57,12 @@ public final class Postgres implements AutoCloseable {
    * @param settings server settings by name, for instance {@code wal_level}
    */
   public Postgres(Map<String, String> settings) {
-    this(settings, temporaryDirectory("data"), DefaultPostgresBinaryResolver.INSTANCE);
+    this(
+        settings,
+        temporaryDirectory("data"),
+        System.getProperty("postgres.home") == null
+            ? DefaultPostgresBinaryResolver.INSTANCE
+            : Postgres::installedBinaries);
   }
 
   private Postgres(Map<String, String> settings, Path data, PgBinaryResolver binaries) {
@@ -72,6 +84,20 @@ public final class Postgres implements AutoCloseable {
   /** A server of an older version than the others, for what must work between versions. */
   public static Postgres older() {
     return new Postgres(Map.of(), temporaryDirectory("data"), Postgres::olderBinaries);
+  }
+
+  /** The archive holds a link: an executable that is linked to finds its libraries itself. */
+  private static InputStream installedBinaries(String system, String machine) throws IOException {
+    ByteArrayOutputStream archive = new ByteArrayOutputStream();
+    try (TarArchiveOutputStream tar =
+        new TarArchiveOutputStream(new XZCompressorOutputStream(archive))) {
+      TarArchiveEntry link = new TarArchiveEntry("bin", TarConstants.LF_SYMLINK);
+      link.setLinkName(Path.of(System.getProperty("postgres.home"), "bin").toString());
+      link.setModTime(0);
+      tar.putArchiveEntry(link);
+      tar.closeArchiveEntry();
+    }
+    return new ByteArrayInputStream(archive.toByteArray());
   }
 
   private static InputStream olderBinaries(String system, String machine) throws IOException {
@@ -208,6 +234,7 @@ public final class Postgres implements AutoCloseable {
             .setPort(port)
             .setLocaleConfig("locale", "C")
             .setServerConfig("fsync", "off")
+            .setServerConfig("unix_socket_directories", "/tmp")
             .setServerConfig("max_connections", "200")
             .setServerConfig("timezone", "UTC");
     settings.forEach(builder::setServerConfig);
