@@ -17,6 +17,9 @@ declare
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
     where i.indrelid = source and i.indisprimary and k.position <= i.indnkeyatts
   );
+  can_wait constant name := (
+    select conname from pg_constraint where conrelid = source and contype = 'p' and condeferrable
+  );
 begin
   if kind = 'p' then
     raise exception '% is partitioned and cannot be a source', source
@@ -37,6 +40,12 @@ begin
   elsif key is null then
     raise exception '% has no primary key', source
       using errcode = 'invalid_table_definition', hint = format('alter table %s add primary key (…)', source);
+  elsif can_wait is not null then
+    raise exception '% has a deferrable primary key and cannot be a source', source
+      using errcode = 'feature_not_supported',
+        detail = 'Two rows may have the same key until a transaction ends, and the log could not tell them apart.',
+        hint = format('alter table %1$s drop constraint %2$I; alter table %1$s add constraint %2$I primary key (%3$s)',
+          source, can_wait, (select string_agg(quote_ident(c), ', ') from unnest(key) as c));
   end if;
   return key;
 end
@@ -88,6 +97,7 @@ returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
   with recursive base (oid) as (
     select atttypid from pg_attribute where attrelid = source and attname = column_name
@@ -97,233 +107,202 @@ as $$
   select format_type(oid, -1) from base join pg_type t using (oid) where t.typtype <> 'd'
 $$;
 
--- Makes the functions of one source:
---   key_N(row)      its key as JSON
---   moves_N(old, new)  whether an update changes the key
---   row_N(row)      its row as JSON for a doorbell, unless it is too long for one
---   find_N(key)     the row with this key as a JSON array, as a page has it
---   scan_N(after)   the keys and rows that follow a key, in the order of the key
---   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
--- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
--- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
--- a column of the key never breaks a user's write, and dropping one is refused.
-create or replace function caravan.make_functions(source caravan.source)
-returns void
+-- The columns of a key, and by whose code their values are looked up. A SECURITY DEFINER function must not run code of
+-- whoever owns a type: casts, operators, constraints of domains. So a type is one of these:
+--   catalog    it is PostgreSQL's own
+--   enum       its operators and its text form are PostgreSQL's own
+--   extension  it and its operators, which are in `schema`, belong to a superuser (citext)
+-- Raises what other types lack.
+create or replace function caravan.key_parts(source regclass, key text[])
+returns table ("position" bigint, name text, type text, kind text, schema text)
 language plpgsql
-as $$
-declare
-  n constant int := source.id;
-  -- In the order in which a page names the columns.
-  row_text constant text := format('array_to_json(array[%s])::text', (
-    select string_agg(format('t.%I::text', c), ', ' order by position)
-    from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position)
-  ));
-  key_columns constant text := (
-    select string_agg(format('t.%I', c), ', ' order by position)
-    from unnest(source.key) with ordinality as u (c, position)
-  );
-  -- A value that would become a JSON array or object is its type's own text, so that a cast makes it the same again.
-  key_of constant text := (
-    select format('jsonb_build_array(%s)', string_agg(case
-      when t.typcategory in ('A', 'C') or t.typname = 'jsonb' then format('t.%I::text', c)
-      else format('t.%I', c)
-    end, ', ' order by position))
-    from unnest(source.key) with ordinality as u (c, position)
-    join pg_type t on t.oid = caravan.column_type(source.relation, c)::regtype
-  );
-  key_values constant text := (
-    select string_agg(format('(%%1$s ->> %s)::%s', position - 1, caravan.column_type(source.relation, c)), ', '
-      order by position)
-    from unnest(source.key) with ordinality as u (c, position)
-  );
-  typed_key constant text := (
-    select format('jsonb_build_array(%s)', string_agg(
-      format('(typed_%s.key ->> %s)::%s', n, position - 1, caravan.column_type(source.relation, c))
-        || case when t.typcategory in ('A', 'C') or t.typname = 'jsonb' then '::text' else '' end, ', ' order by position))
-    from unnest(source.key) with ordinality as u (c, position)
-    join pg_type t on t.oid = caravan.column_type(source.relation, c)::regtype
-  );
-begin
-  execute format($f$
-    create or replace function caravan.key_%1$s(t %2$s) returns jsonb
-    language sql stable
-    return %3$s
-  $f$, n, source.relation, key_of);
-
-  execute format($f$
-    create or replace function caravan.moves_%1$s(old %2$s, new %2$s) returns boolean
-    language sql stable
-    return %3$s
-  $f$, n, source.relation,
-    (select string_agg(caravan.differs(source.relation, c), ' or ') from unnest(source.key) as c));
-
-  execute format($f$
-    create or replace function caravan.row_%1$s(t %2$s) returns json
-    language sql stable
-    return case when %3$s < 8000 then (select row_to_json(r.*) from (select %4$s) as r) end
-  $f$, n, source.relation,
-    (select string_agg(format('coalesce(pg_column_size(t.%I), 0)', c), ' + ') from unnest(source.columns) as c),
-    (select string_agg(format('t.%1$I as %1$I', c), ', ' order by position)
-     from unnest(source.columns) with ordinality as u (c, position)));
-
-  execute format($f$
-    create or replace function caravan.find_%1$s(key jsonb) returns setof text
-    language sql stable
-    begin atomic
-      select %3$s from only %2$s as t where (%4$s) = (%5$s);
-    end
-  $f$, n, source.relation, row_text, key_columns, format(key_values, 'find_' || n || '.key'));
-
-  -- Two branches, so that each is an index scan that stops after `most` rows.
-  execute format($f$
-    create or replace function caravan.scan_%1$s(after jsonb, most int) returns table (key jsonb, "row" text)
-    language sql stable
-    begin atomic
-      (select %6$s, %3$s from only %2$s as t where scan_%1$s.after is null order by %4$s limit scan_%1$s.most)
-      union all
-      (select %6$s, %3$s from only %2$s as t where (%4$s) > (%5$s) order by %4$s limit scan_%1$s.most);
-    end
-  $f$, n, source.relation, row_text, key_columns, format(key_values, 'scan_' || n || '.after'), key_of);
-
-  execute format($f$
-    create or replace function caravan.typed_%1$s(key jsonb) returns jsonb
-    language sql stable
-    return %2$s
-  $f$, n, typed_key);
-
-  -- Expressions of a mapping are computed over it with the rights of the hub, which may read just this.
-  execute format('drop view if exists caravan.rows_%s', n);
-  execute format('create view caravan.rows_%s as select t.ctid as "caravan.ctid", %s from only %s as t', n, (
-    select string_agg(format('t.%1$I::%2$s as %1$I', c, caravan.column_type(source.relation, c)), ', ' order by position)
-    from unnest(source.columns) with ordinality as u (c, position)
-  ), source.relation);
-  execute format('grant select on caravan.rows_%s to caravan_hub', n);
-
-  execute format('revoke all on function caravan.key_%1$s, caravan.moves_%1$s, caravan.row_%1$s, caravan.find_%1$s,
-    caravan.scan_%1$s, caravan.typed_%1$s from public', n);
-end
-$$;
-
--- Makes the trigger functions of one source, an own one for each kind of write: log_insert_N, log_update_N,
--- log_delete_N, log_truncate_N. In a transaction of a single row, each expression that they need not compute counts.
-create or replace function caravan.make_trigger_functions(source caravan.source)
-returns void
-language plpgsql
-as $$
-declare
-  n constant int := source.id;
-  -- The text form of some types follows settings of the user's session. The key in the log must not.
-  settings constant text := case when exists (
-    select from unnest(source.key) as c
-    where caravan.column_type(source.relation, c)
-      not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'boolean')
-  ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres'
-    set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' $set$ else '' end;
-  event text;
-  key text;
-  old_key text;
-  ring text;
-begin
-  foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
-    key := case event when 'truncate' then 'null' when 'delete' then 'caravan.key_%s(old)' else 'caravan.key_%s(new)' end;
-    old_key := case when event = 'update' then $sql$
-        if caravan.moves_%1$s(old, new) then
-          insert into caravan.change (source, key) values (%1$s, caravan.key_%1$s(old));
-        end if;$sql$ else '' end;
-    ring := case
-      when source.payload = 'key' then $sql$if caravan.is_to_ring() then
-          perform caravan.ring(%2$L, %3$L, %4$s);
-        end if;$sql$
-      when event in ('insert', 'update') then 'perform caravan.ring(%2$L, %3$L, %4$s, caravan.row_%1$s(new), true);'
-      else 'perform caravan.ring(%2$L, %3$L, %4$s, null, true);'
-    end;
-    execute format($f$
-      create or replace function caravan.log_%3$s_%1$s() returns trigger
-      language plpgsql
-      security definer
-      set search_path = pg_catalog, pg_temp %5$s
-      as $body$
-      begin$f$ || old_key || $f$
-        insert into caravan.change (source, key) values (%1$s, %4$s);
-        $f$ || ring || $f$
-        return null;
-      end
-      $body$
-    $f$, n, source.name, event, format(key, n), settings);
-    execute format('revoke all on function caravan.log_%s_%s from public', event, n);
-  end loop;
-end
-$$;
-
-create or replace function caravan.drop_functions(source caravan.source)
-returns void
-language plpgsql
+stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  prefix text;
+  t record;
+  why text;
 begin
-  foreach prefix in array array[
-    'log_truncate', 'log_delete', 'log_update', 'log_insert', 'typed', 'scan', 'find', 'row', 'moves', 'key'
-  ] loop
-    execute format('drop function if exists caravan.%I cascade', prefix || '_' || source.id);
+  for t in
+    select k.n, k.c, b.oid as type_oid, b.typtype, b.typcategory, b.typname, nspname, r.rolsuper
+    from unnest(key) with ordinality as k (c, n)
+    join pg_type b on b.oid = caravan.column_type(source, k.c)::regtype
+    join pg_namespace n on n.oid = b.typnamespace
+    join pg_roles r on r.oid = b.typowner
+    order by k.n
+  loop
+    why := null;
+    if t.nspname = 'pg_catalog' and t.typtype <> 'c' then
+      kind := 'catalog';
+    elsif t.typtype = 'e' and exists (select from pg_cast where castsource = t.type_oid and castcontext = 'i') then
+      why := 'It has an implicit cast, whose owner could run code with the rights of Caravan.';
+    elsif t.typtype = 'e' then
+      kind := 'enum';
+    elsif t.typtype <> 'b' or t.typcategory = 'A' then
+      why := 'Its values contain values of other types, whose owners could run code with the rights of Caravan.';
+    elsif not t.rolsuper then
+      why := 'It belongs to a role that is no superuser, and that could run code with the rights of Caravan.';
+    elsif 3 > (
+      select count(*)
+      from pg_operator o
+      join pg_proc p on p.oid = o.oprcode
+      join pg_roles ro on ro.oid = o.oprowner
+      join pg_roles rp on rp.oid = p.proowner
+      where o.oprname in ('=', '>', '>=') and o.oprleft = t.type_oid and o.oprright = t.type_oid
+        and o.oprnamespace = t.nspname::regnamespace and ro.rolsuper and rp.rolsuper
+    ) then
+      why := 'It has no operators =, > and >= of its own, made by a superuser.';
+    else
+      kind := 'extension';
+    end if;
+    if why is not null then
+      raise exception 'column "%" of % is of the type %, which cannot be a key''s', t.c, source, t.type_oid::regtype
+        using errcode = 'feature_not_supported', detail = why,
+          hint = 'Make the primary key of another column, and this one unique.';
+    end if;
+    "position" := t.n;
+    name := t.c;
+    type := caravan.column_type(source, t.c);
+    schema := case when kind = 'extension' then t.nspname else 'pg_catalog' end;
+    return next;
   end loop;
-  execute format('drop view if exists caravan.rows_%s', source.id);
 end
 $$;
 
--- A condition that is true when a column really differs: in its bytes, and not only by its type's equality, for which
--- 1.0 equals 1.00, and which json has not. Types whose equality is that of their bytes are compared as they are.
--- The function and not its operator *<>, because pg_dump writes that on records in a way that it cannot read again.
-create or replace function caravan.differs(source regclass, column_name text)
+-- The text form of a value, by its type's output function. A cast to text could be somebody's own.
+create or replace function caravan.text_of(value text, type text)
 returns text
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select format(case
-    when type in ('smallint', 'integer', 'bigint', 'boolean', 'uuid', 'bytea', 'date',
-      'timestamp without time zone', 'timestamp with time zone') then 'old.%1$I is distinct from new.%1$I'
-    when type in ('text', 'character varying') then 'old.%1$I collate "C" is distinct from new.%1$I collate "C"'
-    else 'pg_catalog.record_image_ne(row(old.%1$I), row(new.%1$I))'
-  end, column_name)
-  from caravan.column_type(source, column_name) as type
+  select format(case when typnamespace = 'pg_catalog'::regnamespace then '%1$s::text'
+    else 'case num_nulls(%1$s) when 0 then concat(%1$s) end' end, value)
+  from pg_type
+  where oid = type::regtype
 $$;
 
--- UPDATE, not UPDATE OF: that one looks at what the statement names, and a BEFORE trigger may change more.
--- ENABLE ALWAYS: rows that arrive in central by logical replication are changes too.
-create or replace function caravan.make_triggers(source caravan.source)
+-- Whether an element of a JSON array keeps a value of the type as it is; otherwise its text form does, so that a cast
+-- makes it the same again.
+create or replace function caravan.is_plain_in_json(type text)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select typnamespace = 'pg_catalog'::regnamespace and typcategory not in ('A', 'C') and typname <> 'jsonb'
+  from pg_type
+  where oid = type::regtype
+$$;
+
+-- Lets the owner of the schema read a table, which is all that it needs there.
+create or replace function caravan.let_read(source regclass)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  event text;
-  really_differs constant text := (
-    select string_agg(caravan.differs(source.relation, c), ' or ') from unnest(source.columns) as c
+  reader constant regrole := (select nspowner from pg_namespace where nspname = 'caravan');
+  schema constant text := (
+    select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = source
   );
+  needs text;
 begin
-  foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
-    execute format(
-      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s
-        execute function caravan.log_%1$s_%5$s()',
-      event,
-      source.relation,
-      case event when 'truncate' then 'statement' else 'row' end,
-      case event when 'update' then format('when (%s)', really_differs) end,
-      source.id
-    );
-    execute format('alter table %s enable always trigger caravan_%s', source.relation, event);
+  for needs in
+    select format('grant usage on schema %I to %s', schema, reader) where not has_schema_privilege(reader, schema, 'usage')
+    union all
+    select format('grant select on %s to %s', source, reader) where not has_table_privilege(reader, source, 'select')
+  loop
+    begin
+      execute needs;
+    exception
+      when insufficient_privilege then null;  -- told below
+    end;
+    if not has_schema_privilege(reader, schema, 'usage') or needs ~ '^grant select'
+      and not has_table_privilege(reader, source, 'select')
+    then
+      raise exception '% cannot read %, and % may not let it', reader, source, current_user
+        using errcode = 'insufficient_privilege', hint = needs;
+    end if;
   end loop;
+  if (
+    select relrowsecurity and not rolsuper and not rolbypassrls
+      and (relforcerowsecurity or not pg_has_role(rolname, relowner, 'usage'))
+    from pg_class, pg_roles
+    where pg_class.oid = source and pg_roles.oid = reader
+  ) then
+    raise exception 'row security would hide rows of % from %', source, reader
+      using errcode = 'insufficient_privilege', hint = format('alter role %s bypassrls', reader);
+  end if;
+end
+$$;
+
+-- A mark of what makes the functions and triggers of a source: install.sql makes them again where it is another.
+create or replace function caravan.making()
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select md5(string_agg(prosrc, '' order by proname))
+  from pg_proc
+  where pronamespace = 'caravan'::regnamespace and proname in (
+    'make', 'make_functions', 'make_log_functions', 'make_triggers', 'key_parts', 'key_value', 'follows', 'text_of', 'row_of',
+    'differs', 'is_plain_in_json', 'column_type'
+  )
+$$;
+
+-- Makes what a source consists of. No write may slip between the old triggers and the new ones.
+create or replace function caravan.make(source caravan.source)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set client_min_messages = warning  -- and not what there was not to drop
+as $$
+begin
+  execute format('lock table %s in share row exclusive mode', source.relation);
+  perform caravan.let_read(source.relation);
+  perform caravan.make_functions(source);
+  perform caravan.make_log_functions(source);
+  perform caravan.make_triggers(source);
+  perform caravan.drop_former_functions(source);
+  update caravan.source s set made_by = caravan.making() where s.id = make.source.id;
+end
+$$;
+
+-- Makes the sources again that another version of Caravan has made.
+create or replace function caravan.make_again()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  source caravan.source;
+begin
+  for source in
+    select s.* from caravan.source s join pg_class c on c.oid = s.relation where s.made_by is distinct from caravan.making()
+  loop
+    begin
+      perform caravan.make(source);
+    exception
+      when undefined_column or feature_not_supported or insufficient_privilege or undefined_table then
+        raise warning 'the source % stays as an older Caravan has made it: %', source.name, sqlerrm
+          using hint = 'Track it again with caravan.track.';
+    end;
+  end loop;
+  perform caravan.make_find_all();
 end
 $$;
 
 -- Tracks a table: from now on each change of these columns goes to the clients that map them. The key is the primary
--- key. Tracking it again with other columns keeps its history. To be called by the owner of the schema caravan.
+-- key. Tracking it again with other columns keeps its history. To be called by a member of the role that owns the schema
+-- caravan, who also owns the table; or by a superuser.
 create or replace function caravan.track(source regclass, columns text[], payload text default 'key')
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 set client_min_messages = warning  -- and not what there was not to drop
 as $$
 declare
@@ -337,34 +316,47 @@ declare
     select format('%I.%I', nspname, relname)
     from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = source
   );
+  source_attnums constant int2[] := array(
+    select attnum
+    from unnest(source_columns) with ordinality as u (c, position)
+    join pg_attribute on attrelid = source and attname = c
+    order by position
+  );
   tracked caravan.source;
 begin
+  perform caravan.key_parts(source, source_key);
   if payload is null or payload not in ('key', 'row') then
     raise exception 'payload must be ''key'' or ''row'', not %', coalesce(quote_literal(payload), 'null')
       using errcode = 'invalid_parameter_value',
         hint = 'With ''row'' a doorbell rings for each change, with its row, for other listeners. Caravan needs ''key''.';
   end if;
-  -- No write may slip between the old triggers and the new ones.
   execute format('lock table %s in share row exclusive mode', source);
-  -- A table of that name was tracked, dropped and made anew: that is another history.
-  perform caravan.untrack(s.name) from caravan.source s where s.name = source_name and s.relation <> source;
+  -- A table of that name was tracked, dropped and made anew: that is another history. So is another primary key, and so is
+  -- the time in which a trigger was missing or disabled.
+  perform caravan.untrack_source(s.name, s.relation)
+  from caravan.source s
+  where s.name = source_name and s.relation <> source or s.relation = source and (
+    cardinality(s.key) <> cardinality(source_key)
+    or s.types[:cardinality(s.key)] <> source_types[:cardinality(source_key)]
+    or case when s.attnums is null then s.key <> source_key
+      else s.attnums[:cardinality(s.key)] <> source_attnums[:cardinality(source_key)] end
+    or caravan.is_lost(s.id)
+    or (select count(*) from pg_trigger where tgrelid = source and tgname ~ '^caravan_' and tgenabled = 'A') < 4
+  );
 
-  insert into caravan.source as s (name, relation, key, columns, types, payload)
-  values (source_name, source, source_key, source_columns, source_types, track.payload)
+  -- What changed in a column while it was not tracked is not in the log. So the clients have to be filled again.
+  insert into caravan.source as s (name, relation, key, columns, types, payload, attnums)
+  values (source_name, source, source_key, source_columns, source_types, track.payload, source_attnums)
   on conflict on constraint source_relation_unique do update
     set name = excluded.name, key = excluded.key, columns = excluded.columns, types = excluded.types,
-      payload = excluded.payload
+      payload = excluded.payload, attnums = excluded.attnums,
+      generation = s.generation + case
+        when s.attnums is null then (excluded.columns <@ s.columns)::int # 1
+        else (excluded.attnums <@ s.attnums)::int # 1
+      end
   returning s.* into tracked;
 
-  -- Operators of a key's type may live elsewhere than in pg_catalog (citext). The functions bind them when made.
-  perform set_config('search_path', concat_ws(', ', 'pg_catalog', (
-    select string_agg(distinct quote_ident(nspname), ', ')
-    from pg_attribute a join pg_type t on t.oid = atttypid join pg_namespace n on n.oid = typnamespace
-    where attrelid = source and attname = any (source_key) and nspname <> 'pg_catalog'
-  ), 'pg_temp'), true);
-  perform caravan.make_functions(tracked);
-  perform caravan.make_trigger_functions(tracked);
-  perform caravan.make_triggers(tracked);
+  perform caravan.make(tracked);
   perform caravan.make_find_all();
 end
 $$;

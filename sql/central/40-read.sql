@@ -6,7 +6,8 @@
 --   milestone the last one that there was when the page was read
 --   filled    source -> which mapping it was filled with
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
---   sweep     after another history: source, its key, target, after (a key); see sql/client/35-sweep.sql
+--   sweep     after another history: source, its key, target, after (a key), then (the sources that follow; without it,
+--             those that follow in the mapping); see sql/client/35-sweep.sql
 --   window    within a backlog: upto (the snapshot that ends it), after and last (ids of changes)
 -- A page is JSON:
 --   cursor    the cursor that the client has when it has applied the page; without `filled`, that stays as it is. So pages
@@ -244,8 +245,10 @@ declare
     select coalesce(string_agg(format('when %1$s then (select r from caravan.find_%1$s(newest.key) as r)', id), ' '),
       'when null then null')
     from caravan.source
+    where not caravan.is_lost(id)
   );
 begin
+  perform pg_advisory_xact_lock('caravan.source'::regclass::int, 0);  -- two hubs may come here at once
   execute format($f$
     create or replace function caravan.find_all(changes caravan.change[])
     returns table (id bigint, source text, key jsonb, "row" text)
@@ -270,6 +273,48 @@ begin
     from caravan.source
   ));
   revoke all on function caravan.find_all, caravan.columns_of from public;
+end
+$$;
+
+-- Whether the functions of a source are gone: those that find its rows go with the table, or with a column of it, if that
+-- is dropped with CASCADE.
+create or replace function caravan.is_lost(source int)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select to_regprocedure(format('caravan.find_%s(jsonb)', source)) is null
+$$;
+
+-- Says what has become of a source that is lost.
+create or replace function caravan.refuse_lost(source caravan.source)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  again constant text := format('select caravan.track(%L, %L)', source.name, array(
+    select c
+    from unnest(source.columns) with ordinality as u (c, position)
+    where not exists (select from pg_class where oid = source.relation)
+      or exists (select from pg_attribute where attrelid = source.relation and attname = c and not attisdropped)
+    order by position
+  ));
+begin
+  if caravan.columns_of(source.id) is null then
+    perform caravan.find_untracked(source.id);
+  elsif exists (select from pg_class where oid = source.relation) then
+    raise exception 'columns of the source % were dropped in central', source.name
+      using errcode = 'CV006', hint = 'Track it again, with the columns that it still has: ' || again;
+  elsif to_regclass(source.name) is not null then
+    raise exception 'the table % is not the one that is tracked: that was dropped', source.name
+      using errcode = 'CV006', hint = 'Track the new one: ' || again;
+  end if;
+  raise exception 'the table of the source % was dropped', source.name
+    using errcode = 'CV006',
+      hint = format('select caravan.untrack(%L); or make the table again, and %s', source.name, again);
 end
 $$;
 
@@ -446,6 +491,8 @@ begin
   elsif (sweep ->> 'target')::int + 1 < (held ->> 'targets')::int then
     sweep := sweep - array['gone', 'total', 'counted']
       || jsonb_build_object('after', null, 'target', (sweep ->> 'target')::int + 1);
+  elsif sweep ? 'then' then
+    sweep := caravan.sweep_of(sweep #>> '{then,0}') || jsonb_build_object('then', (sweep -> 'then') - 0);
   else
     sweep := caravan.sweep_of(sources[array_position(sources, source.name) + 1]);
   end if;
@@ -464,6 +511,25 @@ as $$
   select jsonb_build_object('source', name, 'key', key, 'target', 0, 'after', null)
   from caravan.source
   where name = sweep_of.source
+$$;
+
+-- The sweep of a client that also sweeps a source: it was tracked anew, and so what was deleted meanwhile is in no log.
+create or replace function caravan.sweep_too(sweep jsonb, source caravan.source, sources jsonb)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when sweep is null then caravan.sweep_of(source.name) || '{"then": []}'
+    else sweep || jsonb_build_object('then', to_jsonb(source.name) || coalesce(sweep -> 'then', (
+      select coalesce(jsonb_agg(s -> 'source' order by n), '[]')
+      from jsonb_array_elements(sources) with ordinality as u (s, n)
+      where n > (
+        select position from jsonb_array_elements(sources) with ordinality as v (s, position)
+        where s ->> 'source' = sweep ->> 'source'
+      )
+    ))) end
 $$;
 
 -- Whether a cursor belongs to this history of central: not to another one, nor to a future that a restored backup has
@@ -514,16 +580,18 @@ begin
   );
 
   for wish in
-    select w.source, w.fingerprint, s as tracked
+    select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
     from jsonb_to_recordset(sources) as w (source text, fingerprint text)
     left join caravan.source s on s.name = w.source
   loop
     if (wish.tracked).id is null then
       raise exception 'central does not track the source %', wish.source
         using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
+    elsif wish.lost then
+      perform caravan.refuse_lost(wish.tracked);
     end if;
     wanted := wanted || (wish.tracked).id;
-    mark := concat_ws('/', (wish.tracked).id, wish.fingerprint);
+    mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
     if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
       to_fill := wish.tracked;
       mark_to_fill := mark;
@@ -535,6 +603,9 @@ begin
     if cursor #>> '{fill,mark}' is distinct from mark_to_fill then
       cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
         'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
+      if split_part(split_part(cursor -> 'filled' ->> to_fill.name, '/', 1), '.', 1) <> to_fill.id::text then
+        cursor := jsonb_set(cursor, '{sweep}', caravan.sweep_too(cursor -> 'sweep', to_fill, sources));
+      end if;
     end if;
     select f.cursor, f.page, f.progress into cursor, page, progress
     from caravan.fill_page(cursor || caravan.seen(), max_rows, max_bytes) f;
@@ -575,6 +646,8 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
+set array_nulls = on
+set quote_all_identifiers = off
 set timezone = 'UTC'
 set datestyle = 'ISO'
 set intervalstyle = 'postgres'
@@ -584,8 +657,16 @@ set lc_monetary = 'C'
 as $$
 begin
   perform caravan.note_history();
-  select p.* into cursor, page, more, progress, refusing
-  from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
+  begin
+    select p.* into cursor, page, more, progress, refusing
+    from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
+  exception
+    when undefined_function then
+      -- Another source was lost. Without it, all others can be read.
+      perform caravan.make_find_all();
+      select p.* into cursor, page, more, progress, refusing
+      from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
+  end;
 end
 $$;
 comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';

@@ -43,7 +43,7 @@ as $$
 declare
   tracked int;
 begin
-  for tracked in select id from caravan.source loop
+  for tracked in select id from caravan.source where not caravan.is_lost(id) loop
     return query execute format($q$
       select c.*
       from caravan.change c

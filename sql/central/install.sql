@@ -4,6 +4,8 @@ begin;
 \ir 10-tables.sql
 \ir 20-doorbell.sql
 \ir 30-track.sql
+\ir 31-find.sql
+\ir 32-capture.sql
 \ir 40-read.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql

@@ -1,0 +1,171 @@
+-- The functions by which the rows of a source are read.
+
+-- Makes the functions of one source:
+--   find_N(key)     the row with this key as a JSON array, as a page has it
+--   scan_N(after)   the keys and rows that follow a key, in the order of the key
+--   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
+-- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
+-- They belong to the owner of the schema, whoever tracks the table.
+-- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
+-- a column never breaks reading, and dropping one is refused. And such a body holds nobody up who changes other columns,
+-- as the table's row type in a signature would: PostgreSQL refuses to rewrite a table whose row type is used.
+create or replace function caravan.make_functions(source caravan.source)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+set client_min_messages = warning  -- and not what there was not to drop
+as $$
+declare
+  n constant int := source.id;
+  -- In the order in which a page names the columns.
+  row_text constant text := format('array_to_json(array[%s])::text', (
+    select string_agg(caravan.text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position)
+    from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position)
+  ));
+  key_columns text;
+  key_of text;
+  typed_key text;
+  finds text;
+  follows text;
+begin
+  select string_agg(format('t.%I', name), ', ' order by position),
+    format('jsonb_build_array(%s)', string_agg(case when caravan.is_plain_in_json(type) then format('t.%I', name)
+      else caravan.text_of(format('t.%I', name), type) end, ', ' order by position)),
+    format('jsonb_build_array(%s)', string_agg(case
+      when kind <> 'catalog' then format('key ->> %s', position - 1)
+      when caravan.is_plain_in_json(type) then format('(key ->> %s)::%s', position - 1, type)
+      else format('(key ->> %s)::%s::text', position - 1, type)
+    end, ', ' order by position)),
+    string_agg(format('t.%I operator(%I.=) %s', name, schema, caravan.key_value('find_' || n || '.key', position, type, kind)),
+      ' and ' order by position)
+  into key_columns, key_of, typed_key, finds
+  from caravan.key_parts(source.relation, source.key);
+  follows := caravan.follows(source, 'scan_' || n || '.after');
+
+  execute format($f$
+    create or replace function caravan.find_%1$s(key jsonb) returns setof text
+    language sql stable
+    begin atomic
+      select %3$s from only %2$s as t where %4$s;
+    end
+  $f$, n, source.relation, row_text, finds);
+
+  -- Two branches, so that each is an index scan that stops after `most` rows.
+  execute format($f$
+    create or replace function caravan.scan_%1$s(after jsonb, most int) returns table (key jsonb, "row" text)
+    language sql stable
+    begin atomic
+      (select %6$s, %3$s from only %2$s as t where scan_%1$s.after is null order by %4$s limit scan_%1$s.most)
+      union all
+      (select %6$s, %3$s from only %2$s as t where %5$s order by %4$s limit scan_%1$s.most);
+    end
+  $f$, n, source.relation, row_text, key_columns, follows, key_of);
+
+  execute format($f$
+    create or replace function caravan.typed_%1$s(key jsonb) returns jsonb
+    language sql stable
+    return %2$s
+  $f$, n, typed_key);
+
+  -- Expressions of a mapping are computed over it with the rights of the hub, which may read just this.
+  execute format('drop view if exists caravan.rows_%s', n);
+  execute format('create view caravan.rows_%s as select t.ctid as "caravan.ctid", %s from only %s as t', n, (
+    select string_agg(format('t.%1$I::%2$s as %1$I', c, caravan.column_type(source.relation, c)), ', ' order by position)
+    from unnest(source.columns) with ordinality as u (c, position)
+  ), source.relation);
+  if to_regrole('caravan_hub') is not null then
+    execute format('grant select on caravan.rows_%s to caravan_hub', n);
+  end if;
+
+  execute format('revoke all on function caravan.find_%1$s, caravan.scan_%1$s, caravan.typed_%1$s from public', n);
+end
+$$;
+
+-- A value of a key, as it is in the log, in its column's type. Casts between PostgreSQL's own types and a superuser's are
+-- a superuser's; a cast to an enum could be its owner's. Null where an enum no longer has the value.
+create or replace function caravan.key_value(key text, "position" bigint, type text, kind text)
+returns text
+language sql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format(case kind
+    when 'enum' then '(select e from unnest(enum_range(null::%3$s)) as e where concat(e) = %1$s ->> %2$s)'
+    else '(%1$s ->> %2$s)::%3$s'
+  end, key, "position" - 1, type)
+$$;
+
+-- A condition that is true for rows that follow a key. PostgreSQL finds the rows by an index where it compares rows with
+-- one operator; with those of several schemas, it finds them by the first column. Raises an error where an enum no longer
+-- has the value, because a fill must not end there.
+create or replace function caravan.follows(source caravan.source, key text)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  part record;
+  columns text;
+  "values" text;
+  schemas text[];
+  condition text;
+begin
+  for part in
+    select *, case kind
+      when 'enum' then format('(select r.k from jsonb_to_record(jsonb_build_object(''k'', %s -> %s)) as r (k %s))',
+        key, position - 1, type)
+      else caravan.key_value(key, position, type, kind) end as value
+    from caravan.key_parts(source.relation, source.key)
+    order by position desc
+  loop
+    columns := concat_ws(', ', format('t.%I', part.name), columns);
+    "values" := concat_ws(', ', part.value, "values");
+    schemas := schemas || part.schema;
+    condition := case when condition is null then format('t.%1$I operator(%2$I.>) %3$s', part.name, part.schema, part.value)
+      else format('t.%1$I operator(%2$I.>=) %3$s and (t.%1$I operator(%2$I.>) %3$s or %4$s)',
+        part.name, part.schema, part.value, condition) end;
+  end loop;
+  return case when schemas[1] = all (schemas) then format('(%s) operator(%I.>) (%s)', columns, schemas[1], "values")
+    else condition end;
+end
+$$;
+
+create or replace function caravan.drop_functions(source caravan.source)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  one regprocedure;
+begin
+  for one in
+    select p.oid from pg_proc p
+    where pronamespace = 'caravan'::regnamespace and proname ~ ('^(log_[a-z]+|typed|scan|find|row|moves|key)_' || source.id || '$')
+  loop
+    -- An older Caravan's functions depend on each other.
+    if exists (select from pg_proc where oid = one) then
+      execute format('drop function %s cascade', one);
+    end if;
+  end loop;
+  execute format('drop view if exists caravan.rows_%s', source.id);
+end
+$$;
+
+-- Drops what an older Caravan had made for a source, which took the table's row type.
+create or replace function caravan.drop_former_functions(source caravan.source)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name text;
+begin
+  foreach name in array array['log_insert', 'log_update', 'log_delete'] loop
+    execute format('drop function if exists caravan.%I()', name || '_' || source.id);
+  end loop;
+  execute format('drop function if exists caravan.row_%s, caravan.moves_%1$s, caravan.key_%1$s', source.id);
+end
+$$;
