@@ -24,6 +24,7 @@ declare
     select string_agg(caravan.text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position)
     from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position)
   ));
+  readers text[];
   key_columns text;
   key_of text;
   typed_key text;
@@ -70,13 +71,20 @@ begin
   $f$, n, typed_key);
 
   -- Expressions of a mapping are computed over it with the rights of the hub, which may read just this.
+  -- Who was allowed to read it stays so.
+  readers := array(
+    select a.grantee::regrole::text
+    from pg_class c, aclexplode(c.relacl) as a
+    where c.oid = to_regclass('caravan.rows_' || n) and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner)
+  ) || to_regrole('caravan_hub')::text;
   execute format('drop view if exists caravan.rows_%s', n);
   execute format('create view caravan.rows_%s as select t.ctid as "caravan.ctid", %s from only %s as t', n, (
     select string_agg(format('t.%1$I::%2$s as %1$I', c, caravan.column_type(source.relation, c)), ', ' order by position)
     from unnest(source.columns) with ordinality as u (c, position)
   ), source.relation);
-  if to_regrole('caravan_hub') is not null then
-    execute format('grant select on caravan.rows_%s to caravan_hub', n);
+  readers := array_remove(readers, null);
+  if readers <> '{}' then
+    execute format('grant select on caravan.rows_%s to %s', n, array_to_string(readers, ', '));
   end if;
 
   execute format('revoke all on function caravan.find_%1$s, caravan.scan_%1$s, caravan.typed_%1$s from public', n);

@@ -581,8 +581,10 @@ begin
 
   for wish in
     select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
-    from jsonb_to_recordset(sources) as w (source text, fingerprint text)
+    from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text))
+      with ordinality as w (source, fingerprint, n)
     left join caravan.source s on s.name = w.source
+    order by w.n
   loop
     if (wish.tracked).id is null then
       raise exception 'central does not track the source %', wish.source
@@ -590,6 +592,7 @@ begin
     elsif wish.lost then
       perform caravan.refuse_lost(wish.tracked);
     end if;
+    perform caravan.check_reader(wish.tracked);
     wanted := wanted || (wish.tracked).id;
     mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
     if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
@@ -600,7 +603,7 @@ begin
 
   more := true;
   if to_fill is not null then
-    if cursor #>> '{fill,mark}' is distinct from mark_to_fill then
+    if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_fill, to_fill.name) then
       cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
         'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
       if split_part(split_part(cursor -> 'filled' ->> to_fill.name, '/', 1), '.', 1) <> to_fill.id::text then
@@ -610,6 +613,7 @@ begin
     select f.cursor, f.page, f.progress into cursor, page, progress
     from caravan.fill_page(cursor || caravan.seen(), max_rows, max_bytes) f;
   elsif cursor ? 'sweep' then
+    perform caravan.check_reader(s) from caravan.source s where s.name = cursor #>> '{sweep,source}';
     if held is not null then
       select s.cursor, s.page, s.progress into cursor, page, progress
       from caravan.sweep_page(cursor || caravan.seen(), array(select s ->> 'source' from jsonb_array_elements(sources) as s), held) s;
@@ -622,8 +626,8 @@ end
 $$;
 
 -- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
--- in which they are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so
--- that a mapping that was edited is filled again. While the cursor says `sweep`, `held` are the client's next keys. Reads
+-- in which they are to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"]}], a fingerprint of
+-- the mapping, so that a mapping that was edited is filled again, and the columns that it uses, if not all. While the cursor says `sweep`, `held` are the client's next keys. Reads
 -- what was visible in the snapshot `until` (null: what is visible now), so that another client can read on from there.
 --   cursor    the cursor after this page
 --   more      whether to ask again at once
@@ -667,6 +671,7 @@ begin
       select p.* into cursor, page, more, progress, refusing
       from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
   end;
+  page := caravan.project(page, sources);
 end
 $$;
 comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';

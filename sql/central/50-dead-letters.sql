@@ -15,7 +15,7 @@ begin
   select distinct s.id, l.key, true
   from unnest(letters) as l
   join caravan.source s on s.name = l.source
-  where l.key is not null;
+  where l.key = caravan.typed_key(s.id, l.key);  -- a client says what it refuses: what is no key would stop all others
   if found then
     perform caravan.ring('caravan', 'replay');
   end if;

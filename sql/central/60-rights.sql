@@ -6,6 +6,7 @@ declare
 begin
   for role, what in
     values ('caravan_hub', 'May run what Caravan''s hub needs; grant it to the user that the hub connects as'),
+      ('caravan_limited_hub', 'The same but for what it reads: that is what caravan.allow grants'),
       ('caravan_operator', 'May look after Caravan: read its tables, replay and give up dead letters')
   loop
     if to_regrole(role) is null then
@@ -26,6 +27,7 @@ revoke execute on all functions in schema caravan from public;
 do $$
 declare
   writing regprocedure;
+  role text;
 begin
   -- See 32-capture.sql.
   for writing in
@@ -35,18 +37,19 @@ begin
     execute format('grant execute on function %s to public', writing);
   end loop;
 
-  if to_regrole('caravan_hub') is not null then
-    grant usage on schema caravan to caravan_hub;
-    grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
-      caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.next_run, caravan.judge, caravan.run_failed
-      to caravan_hub;
+  foreach role in array array['caravan_hub', 'caravan_limited_hub'] loop
+    continue when to_regrole(role) is null;
+    execute format('grant usage on schema caravan to %I', role);
+    execute format('grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
+      caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.next_run, caravan.judge, caravan.run_failed,
+      caravan.columns to %I', role);
     -- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
-    grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows,
+    execute format('grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows,
       caravan.mapped_values, caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash,
       caravan.part_of, caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.join_stretches,
       caravan.in_order, caravan.digest, caravan.list, caravan.run_under, caravan.look_up, caravan.is_trusted,
-      caravan.comparable, caravan.key_value, caravan.has_value, caravan.type_named to caravan_hub;
-  end if;
+      caravan.comparable, caravan.key_value, caravan.has_value, caravan.type_named to %I', role);
+  end loop;
 
   if to_regrole('caravan_operator') is not null then
     grant usage on schema caravan to caravan_operator;

@@ -7,6 +7,8 @@ begin;
 \ir 31-find.sql
 \ir 32-capture.sql
 \ir 40-read.sql
+\ir 45-project.sql
+\ir 46-readers.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql
 \ir ../shared/digest.sql

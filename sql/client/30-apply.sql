@@ -262,6 +262,10 @@ declare
   single record;
   count record;
   cause text;
+  in_schema text;
+  in_table text;
+  in_column text;
+  broken text;
 begin
   written := 0;
   removed := 0;
@@ -279,9 +283,11 @@ begin
         removed := removed + count.removed;
       exception
         when data_exception or integrity_constraint_violation or raise_exception then
-          get stacked diagnostics cause = message_text;
+          get stacked diagnostics cause = message_text, in_schema = schema_name, in_table = table_name,
+            in_column = column_name, broken = constraint_name;
           refused := jsonb_build_array(jsonb_build_object('source', single.source, 'change', single.change,
-            'sqlstate', sqlstate, 'message', cause)) || refused;
+            'sqlstate', sqlstate, 'message', cause, 'schema', in_schema, 'table', in_table, 'column', in_column,
+            'constraint', broken)) || refused;
       end;
     end loop;
     exit when jsonb_array_length(refused) in (0, jsonb_array_length(pending));
@@ -344,7 +350,7 @@ end
 $$;
 
 -- Applies a page that was refused as a whole, so that only what must be is refused: returns it as [{"source", "key",
--- "sqlstate", "message"}].
+-- "sqlstate", "message", "schema", "table", "column", "constraint"}]. The message may quote row data, and the hub drops it.
 create or replace function caravan.apply_carefully(
   writers caravan.prepared[], cleared jsonb, changes jsonb,
   out written bigint, out removed bigint, out refused jsonb
@@ -390,11 +396,7 @@ begin
   select * into done from caravan.apply_circles(writers, done.refused);
   written := written + done.written;
   refused := (
-    select coalesce(jsonb_agg(jsonb_build_object('source', r -> 'source', 'key', r -> 'change' -> 0,
-      'sqlstate', r -> 'sqlstate',
-      -- PostgreSQL quotes the offending value. Row data has no place in a dead letter.
-      'message', case when r ->> 'sqlstate' like '22%'
-        then btrim(regexp_replace(r ->> 'message', '[: ]*".*"', '')) else r ->> 'message' end)), '[]')
+    select coalesce(jsonb_agg(r - 'change' || jsonb_build_object('key', r -> 'change' -> 0)), '[]')
     from jsonb_array_elements(done.refused) as r
   );
 end
@@ -431,7 +433,7 @@ comment on function caravan.standing is 'How far a client has come';
 --   applied  the cursor has moved to the page's
 --   stale    the client stands elsewhere: somebody else was quicker. Nothing was written
 --   refused  the client refuses some changes that are not in `settled` yet: `refused`, [{"source", "key", "sqlstate",
---            "message"}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
+--            …}]. Nothing was written. Store them as dead letters, and call again with them as `settled`
 -- Anything but a refusal of the data (SQLSTATE 22xxx, 23xxx, P0001) is raised.
 -- A TRUNCATE that is refused is no dead letter: the cursor then says `sweep`, and the rows go one by one.
 -- What the client's tables have of their own (triggers, defaults) runs under `search_path`.

@@ -2,7 +2,10 @@ package io.caravan;
 
 import java.net.SocketTimeoutException;
 import java.sql.SQLException;
+import java.util.Objects;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 
@@ -10,19 +13,36 @@ import org.postgresql.util.ServerErrorMessage;
  * Why something failed, fit for a log: one line, without row data and passwords.
  *
  * @param sqlState PostgreSQL's code of five characters; empty where there is none
- * @param message what PostgreSQL says, with its hint, and without its detail, which may quote a row
+ * @param message what Caravan's SQL says, with its hint; what PostgreSQL says where it can't quote
+ *     a row; else words of our own
  */
 record Cause(String sqlState, String message) {
   // What only a person can mend: data, logins, names and rights, and what Caravan itself refuses.
   private static final Set<String> LASTING = Set.of("0A", "22", "23", "28", "3D", "3F", "42", "CV");
   private static final Set<String> OF_A_CONNECTION = Set.of("", "08", "28", "3D", "53", "57");
+  // What PostgreSQL says of these is of names, rights, locks, logins and resources, not of rows.
+  private static final Set<String> WITHOUT_ROWS =
+      Set.of("08", "0A", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58");
+  // In every language of the server, the line of a function in an error's context has these words.
+  private static final Pattern FUNCTION = Pattern.compile("PL/pgSQL[^\\n]*?([\\w\".]+)\\(");
+  private static final Pattern LANGUAGE = Pattern.compile("PL/\\w+");
+  private static final String OURS = "caravan.";
 
-  /** The innermost error of a database; without one, the error itself. */
-  static Cause of(Throwable error) {
+  /**
+   * The innermost error of a database; without one, the error itself.
+   *
+   * @param showsMessages whether to tell what PostgreSQL says in any case
+   */
+  static Cause of(Throwable error, boolean showsMessages) {
     Cause cause = new Cause("", line(String.valueOf(error.getMessage())));
     for (Throwable e = error; e != null; e = e.getCause()) {
-      if (e instanceof PSQLException fromServer && fromServer.getServerErrorMessage() != null) {
-        cause = new Cause(fromServer.getSQLState(), line(fromServer.getServerErrorMessage()));
+      if (e instanceof Fault fault) {
+        cause = new Cause(fault.sqlState(), line(fault.getMessage()));
+      } else if (e instanceof PSQLException fromServer
+          && fromServer.getServerErrorMessage() != null) {
+        ServerErrorMessage told = fromServer.getServerErrorMessage();
+        String words = showsMessages ? said(told) : words(told, fromServer.getSQLState());
+        cause = new Cause(fromServer.getSQLState(), line(words));
       } else if (e instanceof SQLException sql && sql.getSQLState() != null) {
         cause = new Cause(sql.getSQLState(), line(sql.getMessage()));
       } else if (e instanceof SocketTimeoutException) {
@@ -46,14 +66,41 @@ record Cause(String sqlState, String message) {
     return sqlState.substring(0, Math.min(2, sqlState.length()));
   }
 
-  private static String line(ServerErrorMessage error) {
-    String hint = error.getHint() == null ? "" : ". " + error.getHint();
-    return line(String.valueOf(error.getMessage())) + line(hint);
+  private static String words(ServerErrorMessage error, String sqlState) {
+    if (isOurs(error) || isWithoutRows(error, sqlState)) {
+      return said(error);
+    }
+    return new Names(
+            Objects.requireNonNullElse(error.getSchema(), ""),
+            Objects.requireNonNullElse(error.getTable(), ""),
+            Objects.requireNonNullElse(error.getColumn(), ""),
+            Objects.requireNonNullElse(error.getConstraint(), ""))
+        .say(sqlState);
+  }
+
+  private static String said(ServerErrorMessage error) {
+    return error.getMessage() + (error.getHint() == null ? "" : ". " + error.getHint());
+  }
+
+  /** Whether a function of Caravan has raised it by RAISE. */
+  private static boolean isOurs(ServerErrorMessage error) {
+    Matcher function = FUNCTION.matcher(Objects.requireNonNullElse(error.getWhere(), ""));
+    return "exec_stmt_raise".equals(error.getRoutine())
+        && function.find()
+        && function.group(1).startsWith(OURS);
+  }
+
+  /** Whether PostgreSQL itself says it, of something that no function but Caravan's has done. */
+  private static boolean isWithoutRows(ServerErrorMessage error, String sqlState) {
+    String where = Objects.requireNonNullElse(error.getWhere(), "");
+    long ours =
+        FUNCTION.matcher(where).results().filter(line -> line.group(1).startsWith(OURS)).count();
+    return WITHOUT_ROWS.contains(sqlState.substring(0, 2))
+        && !"exec_stmt_raise".equals(error.getRoutine())
+        && LANGUAGE.matcher(where).results().count() == ours;
   }
 
   private static String line(String text) {
-    return text.replaceAll("\\s+", " ")
-        .replaceAll(": \".*\"", "") // PostgreSQL quotes an offending value after a colon
-        .replaceAll("(?i)(password=)[^&\\s]*", "$1…");
+    return text.replaceAll("\\s+", " ").replaceAll("(?i)(password=)[^&\\s]*", "$1…");
   }
 }

@@ -47,7 +47,7 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
   /** It could not be asked. */
   public synchronized void failed(@ExchangeException Exception error) {
     boolean isNews = why.isEmpty() || why.equals(NOTHING_YET);
-    why = Cause.of(error).message();
+    why = Cause.of(error, false).message();
     if (isNews && !stopping) {
       LOG.warn("does not answer: {}", why);
     }

@@ -37,11 +37,17 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   private static final String CENTRAL = "jdbc://central?";
 
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
+  private boolean showsMessages;
   private volatile boolean stopping;
 
   /** No client is known before its pump has run. */
   public Clients() {
     super("caravan", "caravan-clients");
+  }
+
+  /** Whether a client's failure is told in the database's own words, which may quote row data. */
+  public void setErrorMessages(boolean showsMessages) {
+    this.showsMessages = showsMessages;
   }
 
   /**
@@ -119,7 +125,7 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     if (!stopping) {
       boolean atCentral =
           error instanceof CentralFailure || (endpoint != null && endpoint.startsWith(CENTRAL));
-      client(client).failed(Cause.of(error), atCentral);
+      client(client).failed(Cause.of(error, showsMessages), atCentral);
     }
   }
 

@@ -1,12 +1,8 @@
 package io.caravan;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.JsonSchema;
 import com.networknt.schema.JsonSchemaException;
@@ -18,9 +14,12 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.apache.camel.Header;
 import org.apache.camel.Headers;
 
@@ -35,18 +34,9 @@ public final class Contract {
   private static final SchemaValidatorsConfig CONFIG =
       SchemaValidatorsConfig.builder().formatAssertionsEnabled(true).build();
 
-  // A page may be as large as PostgreSQL's rows are; its keys must come out as they went in.
-  private final ObjectMapper json =
-      JsonMapper.builder(
-              JsonFactory.builder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder()
-                          .maxStringLength(Integer.MAX_VALUE)
-                          .maxNumberLength(Integer.MAX_VALUE)
-                          .build())
-                  .build())
-          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-          .build();
+  // These look at properties that they do not name, or are elsewhere.
+  private static final Pattern UNNAMED =
+      Pattern.compile("Properties\"|\"propertyNames\"|\"\\$(ref|dynamicRef)\"");
 
   private final Map<String, JsonSchema> schemas = new HashMap<>();
 
@@ -72,6 +62,20 @@ public final class Contract {
     }
   }
 
+  /** Which columns of a source its contract may look at. */
+  List<String> uses(String source, Collection<String> columns) {
+    if (!schemas.containsKey(source)) {
+      return List.of();
+    }
+    JsonNode schema = schemas.get(source).getSchemaNode();
+    if (UNNAMED.matcher(schema.toString()).find()) {
+      return List.copyOf(columns);
+    }
+    StringBuilder texts = new StringBuilder();
+    Mapping.collect(schema, texts);
+    return columns.stream().filter(column -> texts.indexOf(column) >= 0).toList();
+  }
+
   /**
    * Finds the changes of a page that break the contract of their source. A page is looked into only
    * if one of its sources has a contract.
@@ -84,11 +88,11 @@ public final class Contract {
       @Header("page") String page,
       @Headers Map<String, Object> headers)
       throws IOException {
-    ArrayNode breaches = json.createArrayNode();
-    for (JsonNode wanted : json.readTree(sources)) {
+    ArrayNode breaches = JsonNodeFactory.instance.arrayNode();
+    for (JsonNode wanted : Json.read(sources)) {
       String source = wanted.path("source").asText();
       if (schemas.containsKey(source)) {
-        JsonNode whole = json.readTree(page);
+        JsonNode whole = Json.read(page);
         JsonNode columns = whole.path("sources").path(source).path("columns");
         for (JsonNode change : whole.path("changes").path(source)) {
           check(source, columns, change, breaches);
@@ -101,7 +105,7 @@ public final class Contract {
   /** A change is its key and the values of the columns, or only a key that is gone. */
   private void check(String source, JsonNode columns, JsonNode change, ArrayNode breaches) {
     if (change.size() > 1) {
-      ObjectNode row = json.createObjectNode();
+      ObjectNode row = JsonNodeFactory.instance.objectNode();
       columns.fieldNames().forEachRemaining(name -> row.set(name, change.get(1 + row.size())));
       TreeSet<String> rules = new TreeSet<>();
       for (ValidationMessage broken : schemas.get(source).validate(row)) {

@@ -33,7 +33,13 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
   private final String hub = UUID.randomUUID().toString();
   private double percent = 1;
   private CamelContext context;
+  private boolean showsMessages;
   private volatile boolean stopping;
+
+  /** Whether a failure is told in the database's own words, which may quote row data. */
+  public void setErrorMessages(boolean showsMessages) {
+    this.showsMessages = showsMessages;
+  }
 
   /** Which share of the time all clients together may be compared to verify, in percent. */
   public void setPercent(double percent) {
@@ -122,7 +128,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
       @ExchangeException Exception error,
       @Headers Map<String, Object> headers,
       Exchange exchange) {
-    Cause cause = Cause.of(error);
+    Cause cause = Cause.of(error, showsMessages);
     boolean isOurs = !stopping && !cause.isOfTheConnection();
     headers.put("cause", isOurs && headers.get("run") != null ? cause.message() : null);
     if (!stopping && clients.get(client).isNews(cause.message())) {

@@ -11,7 +11,7 @@ import java.util.Optional;
  * pages.
  *
  * @param epoch the history of central that it belongs to
- * @param sources the numbers in central of the sources that are mapped
+ * @param sources the sources that are mapped, with the columns and their numbers in central
  * @param position the cursor without what the client was filled with
  * @param snapshot up to which the client has come, or will have within its window
  * @param isWithinWindow whether pages of a window are still to come
@@ -41,6 +41,8 @@ record Standpoint(
         if (!mark.endsWith(end)) {
           return Optional.empty();
         }
+        // A client says what it is filled with: only others that map the same share its pages.
+        sources.append(source.path("source")).append(source.path("columns"));
         sources.append(mark, 0, mark.length() - end.length()).append(' ');
       }
       if (position.has("fill") || position.has("sweep")) {

@@ -32,7 +32,8 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.keepDeletions=1 day",
       "caravan.lockTimeout=10s",
       "caravan.socketTimeout=60",
-      "caravan.schemas=routes/schemas"
+      "caravan.schemas=routes/schemas",
+      "caravan.errorMessages=false"
     },
     replaceRouteFromWith = {
       "doorbell=direct:doorbell",

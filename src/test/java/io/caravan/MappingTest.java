@@ -838,7 +838,7 @@ class MappingTest {
                           central.query(
                               """
                               select key ->> 0, sqlstate, state, client, source,
-                                substring(message from 'age_is_positive|mail_has_at|needed|room_exists|email_is_unique|not on the list')
+                                substring(message from 'age_is_positive|mail_has_at|needed|room_exists|email_is_unique|trigger')
                               from caravan.dead_letter order by (key ->> 0)::int
                               """))
                       .containsExactly(
@@ -852,7 +852,7 @@ class MappingTest {
                           deadLetter("8", "23502", "needed"),
                           deadLetter("9", "23503", "room_exists"),
                           deadLetter("10", "23505", "email_is_unique"),
-                          deadLetter("11", "P0001", "not on the list"),
+                          deadLetter("11", "P0001", "trigger"),
                           deadLetter("12", "22003", null),
                           deadLetter("13", "22003", null),
                           deadLetter("14", "22003", null)));

@@ -1,0 +1,151 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** A client gets the columns that its mapping uses, and no others. */
+class ProjectionTest {
+  private static final List<String> COLUMNS = List.of("id", "name", "E-Mail", "salary", "a\"b");
+
+  @Test
+  void aMappingUsesWhatItNamesHoweverItWritesIt() throws Fault {
+    assertThat(used("lower(NAME)")).containsExactly("name");
+    assertThat(used("\\\"E-Mail\\\" || 'x\\\"y'")).containsExactly("E-Mail");
+    assertThat(used("\\\"a\\\"\\\"b\\\"")).containsExactly("a\"b");
+    assertThat(used("1), (salary")).containsExactly("salary");
+    assertThat(used("'nothing'")).isEmpty();
+  }
+
+  @Test
+  void aWholeRowAndANameInCodePointsAreAllColumns() throws Fault {
+    assertThat(used("to_json(source_row)")).isEqualTo(COLUMNS);
+    assertThat(used("U&\\\"n\\\\0061me\\\"")).isEqualTo(COLUMNS);
+  }
+
+  @Test
+  void aFilterUsesColumnsToo() throws Fault {
+    Mapping mapping =
+        Mapping.of("[{\"source\": \"public.users\", \"columns\": {}, \"where\": \"salary > 3\"}]");
+
+    assertThat(mapping.uses("public.users", COLUMNS)).containsExactly("salary");
+  }
+
+  @Test
+  void aPageHasTheKeyAndTheColumnsThatAreAskedForAsTheTextThatTheyAre() throws IOException {
+    Postgres.Database central = Postgres.shared().createDatabase("central");
+    central.install(Path.of("sql/central"));
+    central.execute(
+        """
+        create table users (name text, id bigint, "E-Mail" text, price numeric, part int, primary key (id, part));
+        create table orders (id int primary key, item text);
+        select caravan.track('users', '{name, E-Mail, price}');
+        select caravan.track('orders', '{item}');
+        insert into users values (e'A "d"\\n\\\\a', 9007199254740993, null, 1.500, 1), ('Bob', 2, 'b', 2, 2);
+        """);
+
+    JsonNode page =
+        Json.read(
+            central.value(
+                """
+                select page from caravan.read(null,
+                  '[{"source": "public.users", "fingerprint": "", "columns": ["price", "name", "gone"]},
+                    {"source": "public.orders", "fingerprint": ""}]', 10, 1000)
+                """));
+
+    assertThat(page.at("/sources/public.users"))
+        .isEqualTo(
+            Json.read(
+                """
+                {"key": ["id", "part"], "columns": {"id": "bigint", "part": "integer", "name": "text", "price": "numeric"}}
+                """));
+    assertThat(page.at("/changes/public.users"))
+        .isEqualTo(
+            Json.read(
+                """
+                [[[2, 2], "2", "Bob", "2", "2"],
+                 [[9007199254740993, 1], "9007199254740993", "A \\"d\\"\\n\\\\a", "1", "1.500"]]
+                """));
+  }
+
+  @Test
+  void whatNoMappingUsesDoesNotReachAClientNorBreakIt() {
+    try (Caravan caravan = new Caravan()) {
+      caravan
+          .central()
+          .execute(
+              """
+              create table users (id int primary key, name text, email text, salary text);
+              select caravan.track('users', '{name, email, salary}');
+              insert into users values (1, 'Ada', 'ada@example.org', 'a fortune');
+              """);
+      String members =
+          """
+          create table members (id bigint primary key, name text, mail text);
+          create table heard (source text, description jsonb);
+          create function hear() returns trigger language plpgsql as
+          $$ begin insert into public.heard values (new.source, new.description); return null; end $$;
+          create trigger hear after insert or update on caravan.prepared for each row execute function hear();
+          """;
+      caravan
+          .client("blog", members, mapping("lower(email)"))
+          .client("shop", members, mapping("email"))
+          .client("forum", members, mapping("salary"))
+          .start();
+
+      for (String change :
+          List.of(
+              "select 1",
+              "update users set salary = 'little'",
+              "update users set name = 'Countess', email = 'c@example.org'",
+              "insert into users values (2, 'Bob', 'b@example.org', 'none')",
+              "delete from users where id = 1",
+              "select caravan.track('users', '{email, name, phone, salary}')")) {
+        caravan.central().execute("alter table users add column if not exists phone text");
+        caravan.central().execute(change);
+        String users = "select id, name, %s from users order by id";
+        String rows = "table members order by id";
+        caravan.awaitEqual(users.formatted("email"), "blog", rows);
+        caravan.awaitEqual(users.formatted("email"), "shop", rows);
+        caravan.awaitEqual(users.formatted("salary"), "forum", rows);
+      }
+
+      await()
+          .untilAsserted(
+              () -> {
+                assertThat(heard(caravan, "blog")).isEqualTo("email,id,name");
+                assertThat(heard(caravan, "shop")).isEqualTo("email,id,name");
+                assertThat(heard(caravan, "forum")).isEqualTo("id,name,salary");
+              });
+    }
+  }
+
+  private static String heard(Caravan caravan, String client) {
+    return caravan
+        .database(client)
+        .value(
+            """
+            select string_agg(distinct c, ',' order by c)
+            from heard, jsonb_object_keys(description -> 'columns') as c
+            """);
+  }
+
+  private static String mapping(String mail) {
+    return """
+    [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name", "mail": "%s"}}]
+    """
+        .formatted(mail);
+  }
+
+  private static List<String> used(String expression) throws Fault {
+    return Mapping.of(
+            "[{\"source\": \"public.users\", \"key\": {}, \"columns\": {\"x\": \"%s\"}}]"
+                .formatted(expression))
+        .uses("public.users", COLUMNS);
+  }
+}
