@@ -39,7 +39,7 @@ begin
       when caravan.is_plain_in_json(type) then format('(key ->> %s)::%s', position - 1, type)
       else format('(key ->> %s)::%s::text', position - 1, type)
     end, ', ' order by position)),
-    string_agg(format('t.%I operator(%I.=) %s', name, schema, caravan.key_value('find_' || n || '.key', position, type, kind)),
+    string_agg(format('t.%I operator(%I.=) %s', name, schema, caravan.key_part_value('find_' || n || '.key', position, type, kind)),
       ' and ' order by position)
   into key_columns, key_of, typed_key, finds
   from caravan.key_parts(source.relation, source.key);
@@ -93,7 +93,7 @@ $$;
 
 -- A value of a key, as it is in the log, in its column's type. Casts between PostgreSQL's own types and a superuser's are
 -- a superuser's; a cast to an enum could be its owner's. Null where an enum no longer has the value.
-create or replace function caravan.key_value(key text, "position" bigint, type text, kind text)
+create or replace function caravan.key_part_value(key text, "position" bigint, type text, kind text)
 returns text
 language sql
 immutable
@@ -125,7 +125,7 @@ begin
     select *, case kind
       when 'enum' then format('(select r.k from jsonb_to_record(jsonb_build_object(''k'', %s -> %s)) as r (k %s))',
         key, position - 1, type)
-      else caravan.key_value(key, position, type, kind) end as value
+      else caravan.key_part_value(key, position, type, kind) end as value
     from caravan.key_parts(source.relation, source.key)
     order by position desc
   loop
