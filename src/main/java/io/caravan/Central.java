@@ -1,6 +1,8 @@
 package io.caravan;
 
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import org.apache.camel.CamelContext;
 import org.apache.camel.ExchangeException;
@@ -21,7 +23,10 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
   private static final String NOTHING_YET = "has not answered yet";
 
   private Duration patience = Duration.ofSeconds(6);
+  private final List<Pool> pools = new ArrayList<>();
   private long answered = System.nanoTime();
+  private long looked = answered;
+  private long silentSince = answered;
   private String why = NOTHING_YET;
   private boolean stopping;
 
@@ -35,13 +40,44 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
     patience = Duration.ofMillis(millis * MISSES);
   }
 
+  /** The connections to it. */
+  public List<Pool> getPools() {
+    return pools;
+  }
+
   /** It has answered just now. */
   public synchronized void answered() {
     answered = System.nanoTime();
+    silentSince = answered;
     if (!why.isEmpty()) {
       LOG.info("answers");
       why = "";
     }
+  }
+
+  /**
+   * Cuts the connections, if it has answered no heartbeat for as long as three take: nobody learns
+   * by himself that a line has gone dead. To be called more often than that.
+   */
+  public void cutIfSilent() {
+    if (isToBeCut(System.nanoTime())) {
+      pools.forEach(Pool::cut);
+    }
+  }
+
+  private synchronized boolean isToBeCut(long now) {
+    // If nobody has looked for as long, it was this process that stood still.
+    boolean stoodStill = now - looked > patience.toNanos();
+    looked = now;
+    boolean isSilent = !stoodStill && now - silentSince > patience.toNanos();
+    if (stoodStill || isSilent) {
+      silentSince = now;
+    }
+    if (isSilent && why.isEmpty() && !stopping) {
+      why = "no answer for " + patience.toSeconds() + " s";
+      LOG.warn("does not answer: its connections are cut, and made again");
+    }
+    return isSilent && !stopping;
   }
 
   /** It could not be asked. */

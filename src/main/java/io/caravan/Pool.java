@@ -10,7 +10,10 @@ import java.sql.ParameterMetaData;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The connections to one database. They know how many parameters a statement has: camel-jdbc asks
@@ -18,19 +21,50 @@ import java.util.concurrent.ConcurrentHashMap;
  * the statement unprepared.
  */
 public class Pool extends HikariDataSource {
+  private static final Logger LOG = LoggerFactory.getLogger(Pool.class);
+
   private final Map<String, Integer> parameterCounts = new ConcurrentHashMap<>();
+  private final Set<Connection> lent = ConcurrentHashMap.newKeySet();
 
   @Override
   public Connection getConnection() throws SQLException {
     Connection connection = super.getConnection();
+    lent.add(connection);
     return wrapped(
         Connection.class,
         (method, arguments) -> {
+          if (method.getName().equals("close")) {
+            lent.remove(connection);
+          }
           Object result = method.invoke(connection, arguments);
           return method.getName().equals("prepareStatement")
               ? counted((PreparedStatement) result, (String) arguments[0])
               : result;
         });
+  }
+
+  /**
+   * Cuts all connections without a word to the server: whoever waits for an answer fails at once,
+   * and gets a new connection when he asks again.
+   */
+  void cut() {
+    for (Connection connection : lent) {
+      try {
+        connection.abort(Pool::runApart);
+      } catch (SQLException e) {
+        LOG.debug("Abort failed", e);
+      }
+    }
+    if (getHikariPoolMXBean() != null) {
+      getHikariPoolMXBean().softEvictConnections();
+    }
+  }
+
+  /** Closing an encrypted connection may wait for who is writing to it. */
+  private static void runApart(Runnable cut) {
+    Thread thread = new Thread(cut, "caravan-cut");
+    thread.setDaemon(true);
+    thread.start();
   }
 
   private PreparedStatement counted(PreparedStatement statement, String sql) {
