@@ -45,6 +45,11 @@ public final class Answers {
     this.showsMessages = showsMessages;
   }
 
+  /** A client is about to be asked by its mapping: that has to be one. */
+  public void expect(@Header("mapping") String mapping) throws Fault {
+    Mapping.of(mapping);
+  }
+
   /**
    * A client has told where it stands.
    *

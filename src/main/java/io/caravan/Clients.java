@@ -37,6 +37,7 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   private static final String CENTRAL = "jdbc://central?";
 
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
+  private final Map<String, String> notLoaded = new ConcurrentHashMap<>();
   private boolean showsMessages;
   private volatile boolean stopping;
 
@@ -143,6 +144,13 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     }
   }
 
+  /** The file of a client cannot be loaded: it is left out until the hub is started again. */
+  void notLoaded(String client, String why) {
+    if (!why.equals(notLoaded.put(client, why))) {
+      LoggerFactory.getLogger("caravan." + client).error("not loaded: {}", why);
+    }
+  }
+
   /** How many are not resting. */
   public int countActive() {
     return (int) clients.values().stream().filter(client -> !client.isResting()).count();
@@ -157,6 +165,8 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   protected void doCall(HealthCheckResultBuilder builder, Map<String, Object> options) {
     builder.up();
     new TreeMap<>(clients).forEach((name, client) -> builder.detail(name, client.standing()));
+    notLoaded.forEach(
+        (name, why) -> builder.detail(name, Map.of("state", "not loaded", "why", why)));
   }
 
   private Client client(String name) {

@@ -101,6 +101,13 @@ public final class Caravan implements AutoCloseable {
     write(routes.resolve("clients").resolve(name + ".camel.yaml"), file.replace("blog", name));
   }
 
+  /** Replaces a text in a client's file. */
+  public Caravan edit(String client, String text, String by) {
+    Path file = routes.resolve("clients").resolve(client + ".camel.yaml");
+    write(file, read(file).replace(text, by));
+    return this;
+  }
+
   /** Starts the hub in this JVM. */
   public Caravan start() {
     writeMulticast();
@@ -108,8 +115,8 @@ public final class Caravan implements AutoCloseable {
     hub.setPropertyPlaceholderLocations("file:application.properties");
     settings.forEach((name, value) -> hub.addOverrideProperty((String) name, (String) value));
     hub.addOverrideProperty(
-        "camel.main.routesIncludePattern",
-        "file:%1$s/*.camel.yaml,file:%1$s/clients/*.camel.yaml".formatted(routes));
+        "camel.main.routesIncludePattern", "file:%s/*.camel.yaml".formatted(routes));
+    hub.addOverrideProperty("caravan.clients", "file:%s/clients/*.camel.yaml".formatted(routes));
     hub.addOverrideProperty(
         "camel.component.kamelet.location", "file:" + routes.resolve("kamelets"));
     hub.start();

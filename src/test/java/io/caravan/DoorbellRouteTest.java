@@ -33,7 +33,8 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.lockTimeout=10s",
       "caravan.socketTimeout=60",
       "caravan.schemas=routes/schemas",
-      "caravan.errorMessages=false"
+      "caravan.errorMessages=false",
+      "caravan.clients=file:routes/clients/*.none"
     },
     replaceRouteFromWith = {
       "doorbell=direct:doorbell",

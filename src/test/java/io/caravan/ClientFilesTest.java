@@ -1,0 +1,127 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.util.List;
+import java.util.Map;
+import org.apache.camel.health.HealthCheck;
+import org.apache.camel.health.HealthCheckHelper;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** A mistake in the file of one client leaves out that client, and no other. */
+class ClientFilesTest {
+  private static final String MEMBERS =
+      "create table members (id bigint primary key, name text, tags text)";
+  private static final String MAPPING =
+      """
+      [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
+      """;
+
+  private final Caravan caravan = new Caravan();
+  private final Log log = new Log("caravan.blog");
+
+  @BeforeEach
+  void users() {
+    caravan
+        .central()
+        .execute(
+            """
+            create table users (id int primary key, name text);
+            select caravan.track('users', '{name}');
+            insert into users values (1, 'Ada'), (2, 'Bob');
+            """);
+    caravan.client("shop", MEMBERS, MAPPING);
+  }
+
+  @AfterEach
+  void stop() {
+    caravan.close();
+    log.close();
+  }
+
+  @Test
+  void aFileThatIsNoYamlIsNamedAndTheOthersAreServed() {
+    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "- route:", "- {route:");
+
+    caravan.start();
+
+    awaitServed("shop");
+    assertThat(whyNotLoaded()).contains("clients/blog.camel.yaml: ");
+  }
+
+  @Test
+  void bracesThatAreNoSettingAreExplained() {
+    caravan.client("blog", MEMBERS, tags("{{1,2},{3,4}}"));
+
+    caravan.start();
+
+    awaitServed("shop");
+    assertThat(whyNotLoaded())
+        .contains("clients/blog.camel.yaml: ")
+        .contains("write \\u007b{ for {{");
+    assertThat(caravan.hub().getCamelContext().getRegistry().lookupByName("blog")).isNull();
+  }
+
+  @Test
+  void bracesThatAreWrittenAsTheErrorSaysAreSql() {
+    caravan.client("blog", MEMBERS, tags("\\u007b{1,2},{3,4}}"));
+
+    caravan.start();
+
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(caravan.database("blog").query("select distinct tags from members"))
+                    .containsExactly(List.of("{{1,2},{3,4}}")));
+  }
+
+  @Test
+  void aPropertyThatAPoolDoesNotHaveLeavesOutTheClient() {
+    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "keepaliveTime", "keepAlive");
+
+    caravan.start();
+
+    awaitServed("shop");
+    assertThat(whyNotLoaded()).contains("clients/blog.camel.yaml: ", "keepAlive");
+  }
+
+  @Test
+  void aMappingThatIsNoJsonPausesTheClient() {
+    caravan.client("blog", MEMBERS, MAPPING.replace("}}", "}"));
+
+    caravan.start();
+
+    awaitServed("shop");
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(health().get("blog").toString())
+                    .contains("state=paused", "the mapping is not JSON, in its line 1"));
+  }
+
+  private static String tags(String array) {
+    return MAPPING.replace(
+        "\"name\": \"name\"", "\"name\": \"name\", \"tags\": \"'" + array + "'\"");
+  }
+
+  private void awaitServed(String client) {
+    caravan.awaitEqual(
+        "table users order by id", client, "select id, name from members order by id");
+  }
+
+  private String whyNotLoaded() {
+    assertThat(log.lines()).hasSize(1);
+    assertThat(log.lines().get(0)).startsWith("ERROR not loaded: ");
+    assertThat(health().get("blog").toString()).contains("state=not loaded");
+    return log.lines().get(0);
+  }
+
+  private Map<String, Object> health() {
+    HealthCheck check =
+        HealthCheckHelper.getHealthCheck(caravan.hub().getCamelContext(), "caravan-clients");
+    return check.call().getDetails();
+  }
+}
