@@ -50,15 +50,20 @@ declare
   retried caravan.dead_letter[];
 begin
   refusals := (
-    select jsonb_agg(r)
+    select coalesce(jsonb_agg(r), '[]')
     from jsonb_array_elements(refused) as r
     where not exists (
       select from jsonb_array_elements(settled) as s where s -> 'source' = r -> 'source' and s -> 'key' = r -> 'key'
     )
   );
-  if jsonb_array_length(refusals)
-    + (select count(*) from caravan.dead_letter d where d.client = bury.client and d.state = 'open') > most
-  then
+  if most < (
+    select count(*)
+    from (
+      select r.source, r.key from jsonb_to_recordset(refusals) as r (source text, key jsonb)
+      union
+      select d.source, d.key from caravan.dead_letter d where d.client = bury.client and d.state = 'open'
+    ) as unresolved
+  ) then
     select * into example from jsonb_to_record(refusals -> 0) as e (source text, key jsonb, message text);
     raise exception '% refuses more than % changes, among them % %: %', client, most, example.source, example.key,
         example.message
@@ -113,7 +118,41 @@ end
 $$;
 comment on function caravan.resolve is 'Resolves the dead letters of the keys that a client has taken';
 
--- Sends refused changes once more: all open ones, or those of one client, source, key or cause. Returns how many.
+-- Sends a client once more what it refuses, but for what is new to its cursor and so on its way. To be called when it is
+-- not known whether all that it has taken was resolved: a hub may have died in between.
+create or replace function caravan.resend(client text, cursor jsonb)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off  -- PostgreSQL takes much of a log that it has not analyzed yet for new
+as $$
+declare
+  since constant pg_snapshot := cursor ->> 'snapshot';
+  upto constant pg_snapshot := cursor #>> '{window,upto}';
+  after constant bigint := cursor #>> '{window,after}';
+begin
+  perform caravan.touch(array(
+    with new as materialized (
+      select * from caravan.change where xid >= pg_snapshot_xmax(since)
+      union all
+      select * from caravan.change where xid = any (array(select pg_snapshot_xip(since)))
+    ), coming as materialized (
+      select s.name as source, n.key
+      from new n
+      join caravan.source s on s.id = n.source
+      where not coalesce(n.id <= after and pg_visible_in_snapshot(n.xid, upto), false)
+    )
+    select d
+    from caravan.dead_letter d
+    where d.client in (resend.client, '*') and d.state in ('retrying', 'open')
+      and (d.source, d.key) not in (select source, key from coming where key is not null)
+  ));
+end
+$$;
+comment on function caravan.resend is 'Sends a client once more what may have been taken';
+
+-- Sends refused changes once more: all unresolved ones, or those of one client, source, key or cause. Returns how many.
 -- A refused TRUNCATE (its key is null) cannot be sent again: delete at the client what stayed, and give it up.
 create or replace function caravan.replay(
   client text default null, source text default null, key jsonb default null, sqlstate text default null
@@ -127,7 +166,7 @@ declare
   letters constant caravan.dead_letter[] := array(
     select d
     from caravan.dead_letter d
-    where d.state = 'open' and d.key is not null
+    where d.state in ('retrying', 'open') and d.key is not null
       and (replay.client is null or d.client = replay.client)
       and (replay.source is null or d.source = replay.source)
       and (replay.key is null or d.key = replay.key)

@@ -83,13 +83,15 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
    * @param recent whether a page was applied within the last seconds
    * @param headers {@code byAnother} is set to whether another hub has applied pages since this one
    *     last looked, and not long ago. Then the client is left to that hub, and looked at again in
-   *     a while
+   *     a while. {@code unsure} is set to whether pages may have been applied that this hub does
+   *     not know of: what the client has taken with them may still be a dead letter
    */
   public void found(
       @Header("client") String client,
       @Header("step") long step,
       @Header("recent") boolean recent,
       @Headers Map<String, Object> headers) {
+    headers.put("unsure", client(client).isUnsure(step));
     headers.put("byAnother", client(client).isServedByAnother(step, recent));
   }
 
@@ -209,6 +211,10 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
 
     synchronized boolean isDue() {
       return resting && !isResting();
+    }
+
+    synchronized boolean isUnsure(long step) {
+      return this.step != step;
     }
 
     synchronized boolean isServedByAnother(long step, boolean recent) {
