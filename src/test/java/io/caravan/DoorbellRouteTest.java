@@ -32,6 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.keepDeletions=1 day",
       "caravan.lockTimeout=10s",
       "caravan.socketTimeout=60",
+      "caravan.statementTimeout=55s",
       "caravan.schemas=routes/schemas",
       "caravan.errorMessages=false",
       "caravan.clients=file:routes/clients/*.none"
