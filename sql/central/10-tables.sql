@@ -190,8 +190,11 @@ create table if not exists caravan.suspect (
   constraint suspect_pk primary key (run, key),
   constraint suspect_run foreign key (run) references caravan.reconciliation on delete cascade
 );
+alter table caravan.suspect add column if not exists spelled jsonb, add column if not exists key_text text;
 comment on table caravan.suspect is 'Keys that a comparison under way looks at';
 comment on column caravan.suspect.owned is 'Whether the client has noted it as central''s';
+comment on column caravan.suspect.spelled is 'How central writes this key, if in another way';
+comment on column caravan.suspect.key_text is 'The key of the row that the client has by this key, as the client writes it';
 comment on column caravan.suspect.verdict is
   'suspected, changing; missing, stale, surplus, orphaned (these are repaired); own, skipped; repaired, unrepaired';
 

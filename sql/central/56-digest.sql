@@ -43,7 +43,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select c, spec -> 'types' ->> c, caravan.key_value(key, n, spec -> 'types' ->> c), n
+  select c, spec -> 'types' ->> c, caravan.value_in_key(key, n, spec -> 'types' ->> c), n
   from jsonb_array_elements_text(spec -> 'source_key') with ordinality as u (c, n)
 $$;
 
@@ -79,7 +79,7 @@ begin
     from caravan.mapped_values(spec -> 'columns', target -> 'columns', spec -> 'types', false)
     order by position
   );
-  select string_agg(case when typcategory in ('A', 'C') or typname = 'jsonb'
+  select string_agg(case when typnamespace <> 'pg_catalog'::regnamespace or typcategory in ('A', 'C') or typname = 'jsonb'
       then format('(%s)::text', caravan.comparable(quote_ident(name), type))
       else caravan.comparable(quote_ident(name), type) end, ', ' order by position),
     string_agg(format('"caravan.s%1$s" as s%1$s', position), ', ' order by position)
@@ -149,6 +149,7 @@ end
 $$;
 
 -- The rows with these keys, and at which snapshot they are these: `rows` is a query as caravan.mapped_rows makes it.
+-- `spelled` is a row's key where it is equal to the one that was asked for, and written in another way (citext).
 create or replace function caravan.look_up(question jsonb, rows text, search_path text)
 returns jsonb
 language sql
@@ -157,7 +158,8 @@ set search_path = pg_catalog, pg_temp
 as $$
   select caravan.run_under(search_path, format($q$
     select pg_catalog.jsonb_build_object('snapshot', pg_catalog.pg_current_snapshot(), 'rows', coalesce(
-      pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('key', e.key, 'hash', r.row_hash::text)), '[]'))
+      pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('key', e.key, 'hash', r.row_hash::text,
+        'spelled', case when r.key operator(pg_catalog.<>) e.key then r.key end)), '[]'))
     from pg_catalog.jsonb_array_elements($3) as e (key)
     join (%s) as r on %s
   $q$, rows, (

@@ -752,15 +752,23 @@ begin
   end if;
   changing := array(select caravan.changing_keys(source, (run.partial #>> '{central,snapshot}')::pg_snapshot, cursor));
 
+  -- A key that central writes in another way: central has no row of this key, and one of the other.
+  insert into caravan.suspect (run, key)
+  select after_look.run.id, a -> 'spelled'
+  from jsonb_array_elements(run.partial #> '{central,rows}') as a
+  where a -> 'spelled' <> 'null'
+  on conflict do nothing;
+
   with looked as (
-    select k as key, a ->> 'hash' as here, b ->> 'hash' as there, c is not null as changes,
+    select k as key, case when coalesce(a -> 'spelled', 'null') = 'null' then a ->> 'hash' end as here,
+      nullif(a -> 'spelled', 'null') as spelled, b ->> 'hash' as there, b ->> 'key_text' as key_text, c is not null as changes,
       is_shared and coalesce((b -> 'owned')::boolean, false) as owned
     from jsonb_array_elements(run.question -> 'keys') as k
     left join jsonb_array_elements(run.partial #> '{central,rows}') as a on a -> 'key' = k
     left join jsonb_array_elements(run.partial #> '{client,rows}') as b on b -> 'key' = k
     left join (select distinct unnest(changing) as c) as changing on c = k
   ), judged as (
-    select key, owned,
+    select key, spelled, key_text, owned,
       case
         when changes or array_position(changing, null) is not null then 'changing'
         when refused @> jsonb_build_array(key) then 'skipped'
@@ -774,7 +782,7 @@ begin
     from looked
   )
   update caravan.suspect s
-  set looks = s.looks + 1, owned = j.owned,
+  set looks = s.looks + 1, owned = j.owned, spelled = j.spelled, key_text = j.key_text,
     verdict = case
       when is_repairing and j.verdict in ('missing', 'stale', 'surplus', 'orphaned') then 'unrepaired'
       when is_repairing and j.verdict in ('equal', 'own') then 'repaired'
@@ -782,6 +790,11 @@ begin
     end
   from judged j
   where s.run = after_look.run.id and s.key = j.key;
+  -- For the client, too, it is the same key, and the same row.
+  delete from caravan.suspect s
+  using caravan.suspect as right_one
+  where s.run = after_look.run.id and right_one.run = s.run and right_one.key = s.spelled
+    and right_one.key_text = s.key_text;
   delete from caravan.suspect s where s.run = after_look.run.id and s.verdict = 'equal';
 
   differ := (
@@ -1085,14 +1098,14 @@ comment on function caravan.run_failed is 'Counts a failure of a run, and ends i
 
 -- Raises what is wrong with a key that somebody asks for. One that is not as in the log would be looked for at the client
 -- under another name than it is noted by.
-create or replace function caravan.check_key(source text, key jsonb)
+create or replace function caravan.check_requested_key(source text, key jsonb)
 returns void
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  tracked constant caravan.source := (select s from caravan.source s where s.name = check_key.source);
+  tracked constant caravan.source := (select s from caravan.source s where s.name = check_requested_key.source);
   is_complete constant boolean := jsonb_typeof(key) = 'array' and jsonb_array_length(key) = cardinality(tracked.key)
     and not key @> '[null]';
   typed jsonb;
@@ -1129,7 +1142,7 @@ begin
     raise exception 'a key needs its source'
       using errcode = 'invalid_parameter_value', hint = 'select caravan.reconcile(''blog'', ''public.users'', ''[42]'')';
   elsif key is not null then
-    perform caravan.check_key(source, key);
+    perform caravan.check_requested_key(source, key);
   end if;
   return query
     insert into caravan.reconciliation (client, source, target, reason, key, dry_run)

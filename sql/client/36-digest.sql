@@ -70,7 +70,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select c ->> 'name', c ->> 'type', format_type(caravan.type_named(c ->> 'type'), (c ->> 'modifier')::int),
-    caravan.key_value(key, n, c ->> 'type'), n
+    caravan.value_in_key(key, n, c ->> 'type'), n
   from jsonb_array_elements(spec -> 'key') with ordinality as u (c, n)
 $$;
 
@@ -281,7 +281,7 @@ begin
     execute format($q$
       select jsonb_build_object('rows', coalesce(jsonb_agg(l) filter (where hash is not null or owned), '[]'))
       from (
-        select e.key, r.row_hash::text as hash, exists (
+        select e.key, r.row_hash::text as hash, r.key_text::text as key_text, exists (
           select from caravan.owned o where o.target = $2 and o.key = e.key
         ) as owned
         from jsonb_array_elements($1) as e (key)

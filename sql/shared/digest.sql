@@ -51,7 +51,7 @@ as $$
 $$;
 
 -- The n-th value of a key, an SQL expression of a JSON array, in this type; as text where a cast could be anybody's.
-create or replace function caravan.key_value(key text, n bigint, type text)
+create or replace function caravan.value_in_key(key text, n bigint, type text)
 returns text
 language sql
 stable
@@ -89,8 +89,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
   select case when caravan.is_trusted(caravan.type_named(type))
-    then format('%s %s %s', "column", caravan.equality(caravan.type_named(type)), caravan.key_value(key, n, type))
-    else format('(%s) operator(pg_catalog.=) %s', caravan.comparable("column", type), caravan.key_value(key, n, type)) end
+    then format('%s %s %s', "column", caravan.equality(caravan.type_named(type)), caravan.value_in_key(key, n, type))
+    else format('(%s) operator(pg_catalog.=) %s', caravan.comparable("column", type), caravan.value_in_key(key, n, type)) end
 $$;
 
 -- The hash of some values, each an SQL expression: that of each is the seed of the next one's.

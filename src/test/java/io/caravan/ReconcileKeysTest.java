@@ -110,6 +110,64 @@ class ReconcileKeysTest {
     spoiledAndRepaired("numeric", "'1.0'", "'2'", "'3.10'", "'4'", "text", "text", "text");
   }
 
+  @Test
+  void aKeyThatIsEqualAndWrittenInAnotherWay() throws SQLException {
+    blog.execute("create extension citext");
+    writtenInAnotherWay("citext");
+
+    assertThat(blog.query("select id from things order by id"))
+        .isEqualTo(central.query("select id from things order by id"));
+  }
+
+  /** The row of the old one can't be removed by a change, and nobody is told that all is equal. */
+  @Test
+  void aKeyThatIsWrittenInAnotherWayAndIsAnotherKeyForTheClient() throws SQLException {
+    central.execute("create table things (id citext primary key, v text)");
+    blog.execute("create table things (id text primary key, v text)");
+    try (ByHand hub = respelled()) {
+      assertThat(hub.reconcile())
+          .startsWith("done: 2 compared, 1 missing, 0 stale, 1 surplus, 0 own, ");
+    }
+  }
+
+  private void writtenInAnotherWay(String clientType) throws SQLException {
+    central.execute("create table things (id citext primary key, v text)");
+    blog.execute("create table things (id %s primary key, v text)".formatted(clientType));
+    try (ByHand hub = respelled()) {
+      assertThat(hub.reconcile())
+          .isEqualTo(
+              "done: 2 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped");
+      assertThat(hub.reconcile())
+          .isEqualTo(
+              "done: 2 compared, 0 missing, 0 stale, 0 surplus, 0 own, 0 repaired, 0 skipped");
+      assertThat(hub.reconcile(", 'public.things', '[\"Ada\"]'"))
+          .startsWith("done: 0 compared, 0 missing, 0 stale, ");
+    }
+  }
+
+  /** A key was written in another way, and the client has not heard of it. */
+  private ByHand respelled() throws SQLException {
+    central.execute(
+        "insert into things values ('Ada', 'v'), ('Bob', 'v'); select caravan.track('things', '{v}')");
+    ByHand hub =
+        new ByHand(
+            central,
+            blog,
+            "blog",
+            """
+            [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
+            """);
+    hub.pump();
+    central.execute(
+        """
+        alter table things disable trigger all;
+        update things set id = 'ADA' where id = 'Ada';
+        alter table things enable always trigger caravan_insert, enable always trigger caravan_update,
+          enable always trigger caravan_delete, enable always trigger caravan_truncate;
+        """);
+    return hub;
+  }
+
   /**
    * Three rows come to the client; of these one is deleted, one changed, and one no longer
    * central's.
