@@ -1,6 +1,19 @@
 -- Central's half of reconciling: its rows as a client would hold them. The expressions of a mapping are computed here,
 -- and they are SQL: so all of this runs with the rights of who calls it, the hub, over the views rows_N.
 
+-- Raises that values can't be made ones of this type, because its casts may be anybody's.
+create or replace function caravan.no_cast_to(type text)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception 'casts to the type % may be anybody''s', type
+    using errcode = 'cannot_coerce', hint = 'Such a column is compared where central''s has the same type.';
+end
+$$;
+
 -- The columns of a client's table, [{"name", "type", "modifier"}], each with its value over the source's columns, as
 -- caravan.apply would have it at the client. `types` are those of the source's columns. A value of a type that may be
 -- anybody's is its text. So is one of char(n), which has its blanks in a key and has none in a row: a page has it so.
@@ -13,7 +26,9 @@ as $$
   select c.name, c.type,
     case
       -- A type that central lacks is compared as text: the names of an enum, a text that ignores case.
-      when is_text then format('(%s)::text', coalesce(plain, expression))
+      when is_text then coalesce(format('(%s)::text', plain),
+        format('case when (%1$s) is distinct from null then pg_catalog.concat(%1$s) end', expression))
+      when not is_trusted and types ->> bare is distinct from c.type then caravan.no_cast_to(c.type)
       when bare is null then caravan.comparable(format('((%s)::%s)::%s', expression, c.type, exact_type), c.type)
       when types ->> bare = c.type and (modifier = -1 or not is_trusted) then plain
       when types ->> bare = c.type then caravan.comparable(format('(%s)::%s', plain, exact_type), c.type)

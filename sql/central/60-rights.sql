@@ -48,7 +48,8 @@ begin
       caravan.mapped_values, caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash,
       caravan.part_of, caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.join_stretches,
       caravan.in_order, caravan.digest, caravan.list, caravan.run_under, caravan.look_up, caravan.is_trusted,
-      caravan.comparable, caravan.value_in_key, caravan.has_value, caravan.type_named to %I', role);
+      caravan.comparable, caravan.value_in_key, caravan.has_value, caravan.type_named, caravan.no_cast_to
+      to %I', role);
   end loop;
 
   if to_regrole('caravan_operator') is not null then

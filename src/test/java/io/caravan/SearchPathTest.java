@@ -8,11 +8,13 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
+import java.util.List;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Disabled;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -142,6 +144,22 @@ class SearchPathTest {
     }
   }
 
+  @Disabled("caravan.upsert, caravan.remove and what they run find all by the hub's search_path")
+  @Test
+  void noneAtAClientIsRunWhenAPageIsApplied() throws SQLException {
+    try (ByHand hub = new ByHand(central, blog, "blog", MAPPING)) {
+      hub.pump();
+      blog.execute(decoys());
+      hub.set("role", hub());
+      central.execute(
+          "update users set name = 'x' where id = 3; delete from users where id = 4; update lines set n = 77 where k = 'k3'");
+
+      hub.pump();
+
+      assertThat(blog.value("select name from members where id = 3")).isEqualTo("x");
+    }
+  }
+
   /** Casts of an enum are its owner's. They take no part when its values are compared. */
   @Test
   void noCastOfATypesOwnerIsRunWhenItIsCompared() throws SQLException {
@@ -181,6 +199,54 @@ class SearchPathTest {
           .isEqualTo(
               "done: 100 compared, 1 missing, 1 stale, 0 surplus, 0 own, 0 repaired, 0 skipped");
     }
+  }
+
+  /** Neither is that of a type that only has the name of the client's. */
+  @Test
+  void norIsACastToTheClientsType() throws SQLException {
+    String type = "create type span as range (subtype = int)";
+    central.execute(
+        type
+            + """
+        ; create table spans (id int primary key, span text, whole span);
+        insert into spans select i, '[1,2)', '[3,4)' from generate_series(1, 100) as i;
+        select caravan.track('spans', '{span, whole}');
+        """);
+    blog.execute(
+        type + "; create table spans (id int primary key, span span, other span, whole span)");
+    String mapping =
+        """
+        [{"source": "public.spans", "table": "public.spans", "key": {"id": "id"},
+          "columns": {"span": "span", "other": "span || ''", "whole": "whole"}}]
+        """;
+    try (ByHand hub = new ByHand(central, blog, "blog", mapping)) {
+      hub.pump();
+      blog.execute("update spans set whole = '[5,6)' where id = 3");
+      central.execute(
+          """
+          create function decoy(text) returns span language plpgsql as 'begin raise exception ''a decoy ran''; end';
+          create cast (text as span) with function decoy(text) as implicit;
+          """);
+
+      assertThat(hub.reconcile(", dry_run => true"))
+          .isEqualTo(
+              "done: 100 compared, 0 missing, 1 stale, 0 surplus, 0 own, 0 repaired, 0 skipped"
+                  + "; column span was not compared: casts to the type public.span may be anybody's"
+                  + "; column other was not compared: casts to the type public.span may be anybody's");
+    }
+  }
+
+  /** But for caravan.answer, which only passes the hub's on. */
+  @Test
+  void whatTheHubMayRunInCentralHasASearchPathOfItsOwn() {
+    assertThat(
+            central.query(
+                """
+                select proname from pg_proc
+                where pronamespace = 'caravan'::regnamespace and has_function_privilege('caravan_hub', oid, 'execute')
+                  and prosqlbody is null and not coalesce(array_to_string(proconfig, ',') like '%search_path=%', false)
+                """))
+        .containsExactly(List.of("answer"));
   }
 
   /** Compares what differs a little, and repairs it, and compares what differs much. */
