@@ -276,10 +276,12 @@ create or replace function caravan.make_again()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set client_min_messages = warning  -- and not what there was not to drop
 as $$
 declare
   source caravan.source;
 begin
+  drop function if exists caravan.differs(regclass, text), caravan.make_trigger_functions(caravan.source);
   for source in
     select s.* from caravan.source s join pg_class c on c.oid = s.relation where s.made_by is distinct from caravan.making()
   loop

@@ -6,9 +6,6 @@
 -- transaction holds the row's lock. And a condition is bound to columns, not to their names: a column may be renamed.
 -- And a function in it is called as whoever writes: so all may execute it, but only who has USAGE of the schema can name it.
 
-drop function if exists caravan.differs(regclass, text);
-drop function if exists caravan.make_trigger_functions(caravan.source);
-
 -- A condition that is true when a column really differs: in its bytes, and not only by its type's equality, for which
 -- 1.0 equals 1.00, and which json has not. Types whose equality is that of their bytes are compared as they are.
 -- The function and not its operator *<>, because pg_dump writes that on records in a way that it cannot read again.

@@ -42,7 +42,8 @@ begin
     execute format('grant usage on schema caravan to %I', role);
     execute format('grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
       caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.next_run, caravan.judge, caravan.run_failed,
-      caravan.columns, caravan.resend to %I', role);
+      caravan.columns, caravan.resend, caravan.find_problems to %I', role);
+    execute format('grant select on caravan.problems to %I', role);
     -- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
     execute format('grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows,
       caravan.mapped_values, caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash,
@@ -55,10 +56,10 @@ begin
   if to_regrole('caravan_operator') is not null then
     grant usage on schema caravan to caravan_operator;
     grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
-      caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified
-      to caravan_operator;
-    grant execute on function caravan.replay, caravan.give_up, caravan.reconcile, caravan.confirm, caravan.stop
-      to caravan_operator;
+      caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified,
+      caravan.problems to caravan_operator;
+    grant execute on function caravan.replay, caravan.give_up, caravan.reconcile, caravan.confirm, caravan.stop,
+      caravan.find_problems to caravan_operator;
   end if;
 end
 $$;

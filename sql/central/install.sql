@@ -9,6 +9,7 @@ begin;
 \ir 40-read.sql
 \ir 45-project.sql
 \ir 46-readers.sql
+\ir 47-problems.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql
 \ir ../shared/digest.sql

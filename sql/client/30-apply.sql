@@ -27,7 +27,9 @@ begin
     ) then
       execute format('create or replace function caravan.%I(jsonb, int) returns bigint language plpgsql as %L', name, code);
       execute format('revoke execute on function caravan.%I from public', name);
-      execute format('grant execute on function caravan.%I to caravan_hub', name);
+      if to_regrole('caravan_hub') is not null then
+        execute format('grant execute on function caravan.%I to caravan_hub', name);
+      end if;
     end if;
   end loop;
 end

@@ -314,6 +314,19 @@ public final class Postgres implements AutoCloseable {
       }
     }
 
+    /** The text of the files that install.sql of a folder includes. */
+    public static List<String> sqlOf(Path folder) {
+      return included(folder).stream().map(Database::read).toList();
+    }
+
+    private static String read(Path file) {
+      try {
+        return Files.readString(file);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
     private static List<Path> included(Path folder) {
       try (Stream<String> lines = Files.lines(folder.resolve("install.sql"))) {
         return lines
