@@ -14,6 +14,7 @@
 --             of a window are the same for all clients that stand at the same snapshot and map the same sources
 --   sources   source -> its key and the types of its columns
 --   cleared   the sources that were truncated; their rows go before any change of this page
+--   gone      the sources of which it brings keys whose rows are gone
 --   changes   source -> [[[42], "Ada", …]]: the key, and the row's values in the order in which `columns` has them, each in
 --             PostgreSQL's own text form; nothing but the key where it is gone
 
@@ -129,15 +130,16 @@ immutable
 return '[' || key::text || case when "row" is null then ']' else ', ' || substr("row", 2) end;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
-create or replace function caravan.page(cursor jsonb, cleared text[], names text[], items text[])
+drop function if exists caravan.page(jsonb, text[], text[], text[]);
+create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[])
 returns text
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format('{"cursor": %s, "sources": %s, "cleared": %s, "changes": {%s}}',
-    cursor, caravan.describe(names || cleared), to_json(cleared), (
+  return format('{"cursor": %s, "sources": %s, "cleared": %s, "gone": %s, "changes": {%s}}',
+    cursor, caravan.describe(names || cleared), to_json(cleared), to_json(gone), (
       select string_agg(format('%s: [%s]', to_json(name), list), ', ')
       from (
         select name, string_agg(item, ', ' order by position) as list
@@ -209,7 +211,7 @@ begin
     cursor := jsonb_set(cursor - 'fill', array['filled', source.name], cursor #> '{fill,mark}');
     progress := format('all %s rows of %s, in %s s', filled, source.name, round(seconds, 1));
   end if;
-  page := caravan.page(cursor, '{}', array_fill(source.name, array[changes]), items);
+  page := caravan.page(cursor, '{}', '{}', array_fill(source.name, array[changes]), items);
 end
 $$;
 
@@ -372,6 +374,7 @@ declare
   cut boolean := false;
   bytes bigint := 0;
   cleared text[] := '{}';
+  gone text[] := '{}';
   names text[] := '{}';
   items text[] := '{}';
   changes int := 0;
@@ -419,6 +422,9 @@ begin
         names := names || change.source;
         items := items || caravan.item(change.key, change.row);
         bytes := bytes + octet_length(items[cardinality(items)]);
+        if change.row is null and change.source <> all (gone) then
+          gone := gone || change.source;
+        end if;
       end if;
     end loop;
   end if;
@@ -439,7 +445,7 @@ begin
     cursor := cursor - 'window';
   end if;
   if progress is not null then
-    page := caravan.page(cursor - 'filled', cleared, names, items);
+    page := caravan.page(cursor - 'filled', cleared, gone, names, items);
   end if;
 end
 $$;
@@ -497,7 +503,7 @@ begin
     sweep := caravan.sweep_of(sources[array_position(sources, source.name) + 1]);
   end if;
   cursor := cursor - 'sweep' || case when sweep is null then '{}' else jsonb_build_object('sweep', sweep) end;
-  page := caravan.page(cursor, '{}', array_fill(source.name, array[cardinality(here)]), here);
+  page := caravan.page(cursor, '{}', array[source.name], array_fill(source.name, array[cardinality(here)]), here);
 end
 $$;
 

@@ -2,14 +2,29 @@
 create schema if not exists caravan;
 comment on schema caravan is 'Keeps tables of this database in step with a central one';
 
+-- Its functions are made anew; those that are no longer needed go.
+do $$
+declare
+  function regprocedure;
+begin
+  for function in select oid from pg_proc where pronamespace = 'caravan'::regnamespace loop
+    execute format('drop function %s', function);
+  end loop;
+end
+$$;
+drop table if exists caravan.prepared;
+
 create table if not exists caravan.cursor (
   client     text not null,
   step       bigint not null default 0,
   cursor     jsonb,
   applied_at timestamptz not null default now(),
+  tables     jsonb,
   constraint cursor_pk primary key (client)
 );
+alter table caravan.cursor add column if not exists tables jsonb;
 comment on table caravan.cursor is 'How far each client in this database has come; delete a row to have that client filled anew';
+comment on column caravan.cursor.tables is 'Which tables it has, by their ids; one that was made anew is filled again';
 comment on column caravan.cursor.step is 'Grows with each page, and is never met twice; a page made for another step is not written';
 
 create table if not exists caravan.target (
@@ -17,9 +32,22 @@ create table if not exists caravan.target (
   client   text not null,
   source   text not null,
   relation text not null,
+  entry    int not null default 1,
   constraint target_pk primary key (id),
-  constraint target_names unique (client, source, relation)
+  constraint target_entries unique (client, source, relation, entry)
 );
+-- An older install takes one source to one table by one entry only.
+do $$
+begin
+  if exists (select from pg_constraint where conrelid = 'caravan.target'::regclass and conname = 'target_names') then
+    alter table caravan.target
+      add column entry int not null default 1,
+      drop constraint target_names,
+      add constraint target_entries unique (client, source, relation, entry);
+  end if;
+end
+$$;
+comment on column caravan.target.entry is 'Which of the entries that take this source to this table';
 comment on table caravan.target is 'The tables that sources are mapped to, as the mappings name them';
 
 -- The key comes first, for it is what differs from row to row.
@@ -30,25 +58,3 @@ create table if not exists caravan.owned (
 );
 comment on table caravan.owned is 'Keys of the rows that came from central, for tables that also have rows of their own';
 comment on column caravan.owned.target is 'caravan.target.id';
-
-create table if not exists caravan.prepared (
-  id          bigint generated always as identity,
-  client      text not null,
-  source      text not null,
-  n           int not null,
-  mapping     jsonb,
-  description jsonb not null,
-  target      int not null,
-  relation    text not null,
-  file        oid,
-  clear       text not null,
-  park        text,
-  filtered    boolean not null,
-  cascades    boolean not null,
-  constraint prepared_pk primary key (client, source, n)
-);
-comment on table caravan.prepared is 'What a target of a mapping comes to, so that it is not worked out for each page; the functions upsert_<id> and remove_<id> are part of it';
-comment on column caravan.prepared.n is 'The order of the client''s targets, parents first';
-comment on column caravan.prepared.mapping is 'What it was worked out for; null: it is to be worked out anew';
-comment on column caravan.prepared.description is 'What it was worked out for: the source''s key and columns';
-comment on column caravan.prepared.file is 'What it was worked out for: the table. One that is made anew or rewritten, as for a column of another type, has another file';

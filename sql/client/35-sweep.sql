@@ -5,7 +5,7 @@
 -- The next keys of a sweep, which stands in the cursor as {"source", "key": the columns of the source's key, "target":
 -- which of the source's targets, "after": a key or null, "confirmed", "counted": whether the rows are to be deleted, "gone",
 -- "total": how many are gone, as far as they are counted, of how many}. Returns
--- {"keys": [[42], …], "targets": how many the source has, "total": how many keys this one has}.
+-- {"keys": [[42], ...], "targets": how many the source has, "total": how many keys this one has}.
 create or replace function caravan.keys(client text, mapping jsonb, cursor jsonb, most int)
 returns text
 language plpgsql
@@ -22,7 +22,7 @@ declare
   sweep constant jsonb := cursor -> 'sweep';
   after constant jsonb := nullif(sweep -> 'after', 'null');
   targets constant jsonb[] := array(
-    select t from jsonb_array_elements(mapping) as t where t -> 'source' = sweep -> 'source'
+    select t from jsonb_array_elements(caravan.numbered(mapping)) as t where t -> 'source' = sweep -> 'source'
   );
   swept constant jsonb := targets[1 + (sweep ->> 'target')::int];
   columns text;
@@ -31,6 +31,7 @@ declare
   keys jsonb;
   total bigint;
 begin
+  perform caravan.check_visible(to_regclass(swept ->> 'table'));
   if swept ->> 'rows' = 'central' then
     select string_agg(quote_ident(name), ', ' order by n),
       string_agg(format('($1 ->> %s)::%s', n - 1, caravan.column_type((swept ->> 'table')::regclass, name)), ', '

@@ -49,20 +49,7 @@ begin
 end
 $$;
 
--- What others have replaced.
-do $$
-declare
-  old regprocedure;
-begin
-  foreach old in array array_remove(array[to_regprocedure('caravan.held_key(jsonb, text)'),
-    to_regprocedure('caravan.equality(regtype)')], null)
-  loop
-    execute format('drop function %s', old);
-  end loop;
-end
-$$;
-
--- A key of central's in the types of this table, (key ->> 0)::bigint, …, with the columns that it goes to.
+-- A key of central's in the types of this table, (key ->> 0)::bigint, ..., with the columns that it goes to.
 create or replace function caravan.held_key(spec jsonb, key text)
 returns table (name text, type text, exact_type text, value text, "position" bigint)
 language sql
@@ -104,7 +91,7 @@ end
 $$;
 
 -- A query for the rows of a target: place (where they are stored), key_hash, row_hash, key_text (an array of texts), key
--- (which the client does not know) and the columns of its key as k1, k2, … Without the rows whose key is null, which
+-- (which the client does not know) and the columns of its key as k1, k2, ... Without the rows whose key is null, which
 -- central can't have, and those that are to be omitted. If the question says `owned`, it is only those that came from
 -- central, and only of the buckets `within`: so the join does not take more memory for a larger table. If `in_stretches`,
 -- it is only those with a key in one of the stretches $2 of the query.
@@ -266,7 +253,7 @@ set jit = off
 set work_mem = '8MB'
 as $$
 declare
-  target constant jsonb := mapping -> (question ->> 'number')::int;
+  target constant jsonb := caravan.numbered(mapping) -> (question ->> 'number')::int;
   standing constant jsonb := jsonb_build_object('cursor', (
     select c.cursor from caravan.cursor c where c.client = answer.client
   ));
@@ -275,6 +262,7 @@ declare
   part record;
   answer jsonb;
 begin
+  perform caravan.check_visible(to_regclass(target ->> 'table'));
   if question ->> 'ask' = 'survey' then
     return standing || caravan.survey(target, question -> 'source');
   elsif question ->> 'ask' = 'look' then

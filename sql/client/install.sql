@@ -2,8 +2,7 @@
 \set ON_ERROR_STOP on
 begin;
 \ir 10-tables.sql
-\ir 20-mapping.sql
-\ir 30-apply.sql
+\ir 20-catalog.sql
 \ir 35-sweep.sql
 \ir ../shared/digest.sql
 \ir 36-digest.sql

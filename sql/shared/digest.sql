@@ -7,7 +7,7 @@
 --
 -- In central the queries that are made here run under the search_path of the hub, because the expressions of a mapping
 -- are in them. Others may create functions and operators there, and casts for types of their own. So all else that such a
--- query names is PostgreSQL's own and says so: pg_catalog.count(…), operator(pg_catalog.=).
+-- query names is PostgreSQL's own and says so: pg_catalog.count(...), operator(pg_catalog.=).
 
 -- The type of this name; null: there is none. The hub need not have any rights on the type's schema.
 create or replace function caravan.type_named(name text)
@@ -258,7 +258,7 @@ as $$
 $$;
 
 -- Runs a query that returns one JSON value, under a search_path: there it finds what the expressions of a mapping name.
--- Relies on: where a function sets a variable, set_config(…, is_local => true) within it lasts until its end.
+-- Relies on: where a function sets a variable, set_config(..., is_local => true) within it lasts until its end.
 create or replace function caravan.run_under(
   search_path text, query text, within bigint[] default null, stretches bigint[] default null, keys jsonb default null
 )

@@ -16,7 +16,7 @@ import org.postgresql.util.ServerErrorMessage;
  * @param message what Caravan's SQL says, with its hint; what PostgreSQL says where it can't quote
  *     a row; else words of our own
  */
-record Cause(String sqlState, String message) {
+public record Cause(String sqlState, String message) {
   // What only a person can mend: data, logins, names and rights, and what Caravan itself refuses.
   private static final Set<String> LASTING = Set.of("0A", "22", "23", "28", "3D", "3F", "42", "CV");
   private static final Set<String> OF_A_CONNECTION = Set.of("", "08", "28", "3D", "53", "57");
@@ -33,7 +33,7 @@ record Cause(String sqlState, String message) {
    *
    * @param showsMessages whether to tell what PostgreSQL says in any case
    */
-  static Cause of(Throwable error, boolean showsMessages) {
+  public static Cause of(Throwable error, boolean showsMessages) {
     Cause cause = new Cause("", line(String.valueOf(error.getMessage())));
     for (Throwable e = error; e != null; e = e.getCause()) {
       if (e instanceof Fault fault) {
@@ -53,12 +53,12 @@ record Cause(String sqlState, String message) {
   }
 
   /** Whether trying again won't help until somebody mends it. */
-  boolean isLasting() {
+  public boolean isLasting() {
     return LASTING.contains(kind());
   }
 
   /** Whether it is about reaching the server and logging in, not about what was asked of it. */
-  boolean isOfTheConnection() {
+  public boolean isOfTheConnection() {
     return OF_A_CONNECTION.contains(kind());
   }
 

@@ -72,7 +72,7 @@ public final class Contract {
       return List.copyOf(columns);
     }
     StringBuilder texts = new StringBuilder();
-    Mapping.collect(schema, texts);
+    UsedColumns.collect(schema, texts);
     return columns.stream().filter(column -> texts.indexOf(column) >= 0).toList();
   }
 

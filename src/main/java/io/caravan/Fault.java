@@ -4,21 +4,30 @@ package io.caravan;
  * What Caravan itself finds wrong with a mapping or an answer. Its text is Caravan's own, and names
  * no row data.
  */
-final class Fault extends Exception {
-  static final String MAPPING = "CV006";
-  static final String ANSWER = "CV007";
+public final class Fault extends Exception {
+  /** A mapping that fits nothing, or not its client's tables. */
+  public static final String MAPPING = "CV006";
+
+  /** An answer of a client's database that can be none. */
+  public static final String ANSWER = "CV007";
 
   private static final long serialVersionUID = 1;
 
   private final String sqlState;
 
-  Fault(String sqlState, String message) {
+  /**
+   * Says what is wrong.
+   *
+   * @param sqlState one of the codes above
+   * @param message what is wrong and what to do
+   */
+  public Fault(String sqlState, String message) {
     super(message);
     this.sqlState = sqlState;
   }
 
   /** A code as PostgreSQL has them. */
-  String sqlState() {
+  public String sqlState() {
     return sqlState;
   }
 }

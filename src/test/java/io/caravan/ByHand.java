@@ -1,6 +1,14 @@
 package io.caravan;
 
 import io.caravan.Postgres.Database;
+import io.caravan.apply.PageText;
+import io.caravan.apply.PageTransaction;
+import io.caravan.apply.Refusal;
+import io.caravan.apply.RowErrors;
+import io.caravan.client.ClientPool;
+import io.caravan.client.Plan;
+import io.caravan.client.Position;
+import io.caravan.client.Statements;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -15,8 +23,6 @@ import java.util.Map;
 final class ByHand implements AutoCloseable {
   private static final String READ =
       "select cursor::text, page, progress, more from caravan.read(?::jsonb, ?::jsonb, 1000, 1000000)";
-  private static final String APPLY =
-      "select * from caravan.apply(?, ?::bigint, ?::jsonb, ?::jsonb, '[]')";
   private static final String NEXT_RUN =
       "select * from caravan.next_run(?, ?::jsonb, ?, null, ?::numeric, 10)";
   private static final String JUDGE =
@@ -26,6 +32,7 @@ final class ByHand implements AutoCloseable {
       "select caravan.answer(?, ?::jsonb, ?::jsonb) as answer";
 
   private final Connection central;
+  private final ClientPool pool = new ClientPool();
   private final Connection client;
   private final String name;
   private final String mapping;
@@ -36,38 +43,69 @@ final class ByHand implements AutoCloseable {
 
   ByHand(Database central, Database client, String name, String mapping) throws SQLException {
     this.central = central.dataSource().getConnection();
-    this.client = client.dataSource().getConnection();
+    pool.setJdbcUrl(client.url());
+    this.client = pool.getConnection();
     this.name = name;
     this.mapping = mapping;
   }
 
   /** Brings the client up to date, as its pump does. What it refuses becomes a dead letter. */
   void pump() throws SQLException {
-    Map<String, String> standing =
-        call(client, "select * from caravan.standing(?, ?::jsonb)", name, mapping);
-    String cursor = standing.get("cursor");
-    String step = standing.get("step");
-    for (boolean more = true; more; ) {
-      Map<String, String> page = call(central, READ, cursor, standing.get("sources"));
-      more = "t".equals(page.get("more"));
-      if (page.get("progress") != null) {
-        Map<String, String> applied = call(client, APPLY, name, step, mapping, page.get("page"));
-        if (applied.get("outcome").equals("refused")) {
-          String refused = applied.get("refused");
-          call(central, "select caravan.bury(?, ?::jsonb, '[]', 1000)", name, refused);
-          applied =
-              call(
-                  client,
-                  APPLY.replace("'[]'", "?::jsonb"),
-                  name,
-                  step,
-                  mapping,
-                  page.get("page"),
-                  refused);
+    try {
+      Position position = Position.of(client, name, mapping);
+      String cursor = position.cursor();
+      long step = position.step();
+      for (boolean more = true; more; ) {
+        Map<String, String> page = call(central, READ, cursor, position.sources());
+        more = "t".equals(page.get("more"));
+        if (page.get("progress") != null) {
+          step = apply(position.plan(), step, new PageText(page.get("page")));
         }
-        step = applied.get("step");
+        cursor = page.get("cursor");
       }
-      cursor = page.get("cursor");
+    } catch (Fault e) {
+      throw new SQLException(e);
+    }
+  }
+
+  private long apply(Plan plan, long step, PageText page) throws SQLException, Fault {
+    Statements statements = plan.statements(pool::getConnection, page.sources());
+    if (page.cleared().isEmpty() && !statements.areMixed()) {
+      try {
+        String changes = page.changes();
+        String sql = statements.page(page.gone());
+        return Long.parseLong(
+            call(client, sql, page.cursor(), name, "" + step, changes).get("step"));
+      } catch (SQLException e) {
+        if (!RowErrors.isOfARow(e)) {
+          throw e;
+        }
+      }
+    }
+    client.setAutoCommit(false);
+    try {
+      PageTransaction transaction =
+          new PageTransaction(
+              client, statements, page.gone(), error -> Cause.of(error, false).message());
+      transaction.standsAt(name, step);
+      for (Refusal refusal :
+          transaction
+              .apply(page.cleared(), page.list(), PageTransaction.Others.NONE)
+              .orElseThrow()) {
+        call(
+            central,
+            "select caravan.bury(?, jsonb_build_array(jsonb_build_object('source', ?, 'key', ?::jsonb, 'sqlstate', ?, 'message', ?)), '[]', 1000)",
+            name,
+            refusal.change().source(),
+            refusal.change().key(),
+            refusal.sqlState(),
+            refusal.message());
+      }
+      long moved = transaction.move(name, page.cursor(), "{}").step();
+      client.commit();
+      return moved;
+    } finally {
+      client.setAutoCommit(true);
     }
   }
 
@@ -188,6 +226,7 @@ final class ByHand implements AutoCloseable {
   public void close() throws SQLException {
     central.close();
     client.close();
+    pool.close();
   }
 
   private static Map<String, String> call(Connection connection, String sql, String... parameters)

@@ -33,6 +33,7 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.lockTimeout=10s",
       "caravan.socketTimeout=60",
       "caravan.statementTimeout=55s",
+      "caravan.problems=60000",
       "caravan.schemas=routes/schemas",
       "caravan.errorMessages=false",
       "caravan.clients=file:routes/clients/*.none"

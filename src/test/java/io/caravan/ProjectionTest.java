@@ -30,8 +30,9 @@ class ProjectionTest {
 
   @Test
   void aFilterUsesColumnsToo() throws Fault {
-    Mapping mapping =
-        Mapping.of("[{\"source\": \"public.users\", \"columns\": {}, \"where\": \"salary > 3\"}]");
+    UsedColumns mapping =
+        UsedColumns.of(
+            "[{\"source\": \"public.users\", \"columns\": {}, \"where\": \"salary > 3\"}]");
 
     assertThat(mapping.uses("public.users", COLUMNS)).containsExactly("salary");
   }
@@ -143,7 +144,7 @@ class ProjectionTest {
   }
 
   private static List<String> used(String expression) throws Fault {
-    return Mapping.of(
+    return UsedColumns.of(
             "[{\"source\": \"public.users\", \"key\": {}, \"columns\": {\"x\": \"%s\"}}]"
                 .formatted(expression))
         .uses("public.users", COLUMNS);

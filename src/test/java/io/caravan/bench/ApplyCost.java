@@ -1,6 +1,10 @@
 package io.caravan.bench;
 
+import io.caravan.Fault;
 import io.caravan.Postgres.Database;
+import io.caravan.apply.PageText;
+import io.caravan.client.ClientPool;
+import io.caravan.client.Position;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -33,10 +37,6 @@ final class ApplyCost implements Section {
       on conflict (id) do update set name = excluded.name, email = excluded.email
       where (t.name, t.email) is distinct from (excluded.name, excluded.email)
       """;
-  private static final String APPLY =
-      "select outcome, written from caravan.apply('bench', 0, ?::jsonb, ?::jsonb, '[]')";
-  private static final String PREPARE =
-      "select caravan.prepared('bench', ?::jsonb, ?::jsonb -> 'sources')";
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.users", "key": {"id": "id"},
@@ -62,8 +62,15 @@ final class ApplyCost implements Section {
                 .formatted(ROWS)
             + "insert into caravan.target (client, source, relation) values ('bench', 'public.users', 'public.users');"
             + "insert into caravan.owned select t.id, jsonb_build_array(users.id) from caravan.target t, users;"
-            + "insert into caravan.cursor (client) values ('bench')");
-    try (Connection connection = client.dataSource().getConnection()) {
+            + "insert into caravan.cursor (client, cursor) values ('bench', '{\"filled\": {}}')");
+    try (ClientPool pool = new ClientPool()) {
+      pool.setJdbcUrl(client.url());
+      measureAll(pool, client, options, report);
+    }
+  }
+
+  private static void measureAll(ClientPool pool, Database client, Options options, Report report) {
+    try (Connection connection = pool.getConnection()) {
       for (int pageRows : PAGE_ROWS) {
         String page = page(client, pageRows);
         for (Map.Entry<String, String> before : BEFORE.entrySet()) {
@@ -71,7 +78,7 @@ final class ApplyCost implements Section {
               report.begin(
                   "apply", "a page of %,d %s".formatted(pageRows, before.getKey()), "bare upsert");
           for (int turn = 0; turn < options.turns(); turn++) {
-            measure(connection, before.getValue(), pageRows, page, cost);
+            measure(pool, connection, before.getValue(), pageRows, page, cost);
           }
           cost.print();
         }
@@ -82,7 +89,12 @@ final class ApplyCost implements Section {
   }
 
   private static void measure(
-      Connection connection, String before, int pageRows, String page, Report.Case cost)
+      ClientPool pool,
+      Connection connection,
+      String before,
+      int pageRows,
+      String page,
+      Report.Case cost)
       throws SQLException {
     cost.add("bare upsert", "µs a page", micros(connection, before, upsert(connection, pageRows)));
     cost.add(
@@ -90,12 +102,10 @@ final class ApplyCost implements Section {
         "µs a page",
         micros(connection, before, upsertFromJson(connection, page)));
     for (String rows : List.of("central", "shared")) {
-      String mapping = MAPPING.formatted(rows);
-      prepare(connection, mapping, page);
       cost.add(
           "caravan, rows: " + rows,
           "µs a page",
-          micros(connection, before, apply(connection, mapping, page)));
+          micros(connection, before, apply(pool, connection, MAPPING.formatted(rows), page)));
     }
   }
 
@@ -124,7 +134,7 @@ final class ApplyCost implements Section {
 
   private static void check(PreparedStatement measured) throws SQLException {
     try (ResultSet result = measured.getResultSet()) {
-      if (result != null && !(result.next() && result.getString("outcome").equals("applied"))) {
+      if (result != null && !(result.next() && result.getString("step") != null)) {
         throw new IllegalStateException("the page was not applied");
       }
     }
@@ -153,22 +163,22 @@ final class ApplyCost implements Section {
     return upsert;
   }
 
-  /** What a mapping comes to is kept from page to page, unless the page is rolled back. */
-  private static void prepare(Connection connection, String mapping, String page)
-      throws SQLException {
-    try (PreparedStatement prepare = connection.prepareStatement(PREPARE)) {
-      prepare.setString(1, mapping);
-      prepare.setString(2, page);
-      prepare.execute();
+  private static PreparedStatement apply(
+      ClientPool pool, Connection connection, String mapping, String page) throws SQLException {
+    try {
+      PageText text = new PageText(page);
+      Position position = Position.of(connection, "bench", mapping);
+      PreparedStatement apply =
+          connection.prepareStatement(
+              position.plan().statements(pool::getConnection, text.sources()).page(text.gone()));
+      apply.setString(1, text.cursor());
+      apply.setString(2, "bench");
+      apply.setLong(3, position.step());
+      apply.setString(4, text.changes());
+      return apply;
+    } catch (Fault e) {
+      throw new IllegalStateException(e);
     }
-  }
-
-  private static PreparedStatement apply(Connection connection, String mapping, String page)
-      throws SQLException {
-    PreparedStatement apply = connection.prepareStatement(APPLY);
-    apply.setString(1, mapping);
-    apply.setString(2, page);
-    return apply;
   }
 
   /** A page as caravan.read makes it, of the first rows. */
@@ -176,7 +186,7 @@ final class ApplyCost implements Section {
     return client.value(
         """
         select format('{"cursor": {}, "sources": {"public.users": {"key": ["id"], "columns": %%s}}, "cleared": [],'
-          '"changes": {"public.users": [%%s]}}', '{"id": "bigint", "name": "text", "email": "text"}',
+          '"gone": [], "changes": {"public.users": [%%s]}}', '{"id": "bigint", "name": "text", "email": "text"}',
           string_agg(json_build_array(array[id], id::text, name, email)::text, ', '))
         from users
         where id <= %d

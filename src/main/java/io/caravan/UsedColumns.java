@@ -10,14 +10,14 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * What a mapping wants of central.
+ * Which columns of its sources a mapping may use.
  *
  * @param texts source to all that the mapping says of it, the expressions among it
  */
-record Mapping(Map<String, String> texts) {
+record UsedColumns(Map<String, String> texts) {
 
   /** A client's mapping, which is a JSON array of targets. */
-  static Mapping of(String mapping) throws Fault {
+  static UsedColumns of(String mapping) throws Fault {
     Map<String, String> texts = new LinkedHashMap<>();
     try {
       for (JsonNode target : Json.read(mapping)) {
@@ -31,7 +31,7 @@ record Mapping(Map<String, String> texts) {
           "the mapping is not JSON, in its line %d: %s"
               .formatted(e.getLocation().getLineNr(), e.getOriginalMessage()));
     }
-    return new Mapping(texts);
+    return new UsedColumns(texts);
   }
 
   /** The sources, in the order in which the mapping names them. */

@@ -1,0 +1,167 @@
+package io.caravan.apply;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.caravan.client.Source;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * A page of changes as central has written it. The rows stay the text that they are: what is taken
+ * from it are pieces of that text.
+ */
+public final class PageText {
+  private static final ObjectMapper JSON =
+      new ObjectMapper(
+          JsonFactory.builder()
+              .streamReadConstraints(
+                  StreamReadConstraints.builder()
+                      .maxStringLength(Integer.MAX_VALUE)
+                      .maxNumberLength(Integer.MAX_VALUE)
+                      .build())
+              .build());
+
+  private final String text;
+  private String cursor = "";
+  private Map<String, Source> sources = Map.of();
+  private List<String> cleared = List.of();
+  private Set<String> gone = Set.of();
+  private int changesAt;
+
+  /**
+   * A page as {@code caravan.read} returns it.
+   *
+   * @throws IllegalArgumentException if it is none
+   */
+  public PageText(String text) {
+    this.text = text;
+    try (JsonParser parser = JSON.createParser(text)) {
+      parser.nextToken();
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String name = parser.currentName();
+        parser.nextToken();
+        int from = at(parser);
+        switch (name) {
+          case "cursor" -> {
+            parser.skipChildren();
+            cursor = text.substring(from, at(parser) + 1);
+          }
+          case "sources" -> sources = JSON.readValue(parser, new TypeReference<>() {});
+          case "cleared" -> cleared = JSON.readValue(parser, new TypeReference<>() {});
+          case "gone" -> gone = JSON.readValue(parser, new TypeReference<>() {});
+          case "changes" -> {
+            changesAt = from;
+            return;
+          }
+          default -> throw new IllegalArgumentException("a page has no " + name);
+        }
+      }
+    } catch (IOException e) {
+      throw new IllegalArgumentException("not a page: " + e.getMessage(), e);
+    }
+  }
+
+  private static int at(JsonParser parser) {
+    return (int) parser.currentTokenLocation().getCharOffset();
+  }
+
+  /** The cursor that the client has when it has applied the page, as JSON. */
+  public String cursor() {
+    return cursor;
+  }
+
+  /**
+   * Which changes follow.
+   *
+   * @param mayGrow whether the page may be read again with more of them
+   */
+  public PageTransaction.Others others(boolean mayGrow) {
+    if (cursor.contains("\"fill\":")) {
+      return PageTransaction.Others.OF_A_FILL;
+    }
+    return mayGrow && cursor.contains("\"window\":")
+        ? PageTransaction.Others.IN_WINDOW
+        : PageTransaction.Others.NONE;
+  }
+
+  /** The sources of which the page brings something, by name. */
+  public Map<String, Source> sources() {
+    return sources;
+  }
+
+  /** The sources that were truncated. */
+  public List<String> cleared() {
+    return cleared;
+  }
+
+  /** The sources of which rows are gone. */
+  public Set<String> gone() {
+    return gone;
+  }
+
+  /** All changes as a JSON object, source → changes. */
+  public String changes() {
+    return text.substring(changesAt, text.length() - 1);
+  }
+
+  /** The changes one by one, in their order. */
+  public List<Change> list() {
+    List<Change> list = new ArrayList<>();
+    try (JsonParser parser = JSON.createParser(changes())) {
+      String changes = changes();
+      parser.nextToken();
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String source = parser.currentName();
+        parser.nextToken();
+        while (parser.nextToken() == JsonToken.START_ARRAY) {
+          int from = at(parser);
+          parser.nextToken();
+          int keyFrom = at(parser);
+          parser.skipChildren();
+          String key = changes.substring(keyFrom, at(parser) + 1);
+          boolean isGone = parser.nextToken() == JsonToken.END_ARRAY;
+          while (parser.currentToken() != JsonToken.END_ARRAY) {
+            parser.nextToken();
+          }
+          list.add(new Change(source, key, changes.substring(from, at(parser) + 1), isGone));
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return list;
+  }
+
+  /** Some changes as a JSON object, source → changes. */
+  public static String changes(List<Change> list) {
+    Map<String, List<String>> bySource = new LinkedHashMap<>();
+    for (Change change : list) {
+      bySource.computeIfAbsent(change.source(), name -> new ArrayList<>()).add(change.text());
+    }
+    return bySource.entrySet().stream()
+        .map(entry -> quoted(entry.getKey()) + ": " + entry.getValue())
+        .collect(Collectors.joining(", ", "{", "}"));
+  }
+
+  /** The sources of which rows are gone, of some changes. */
+  public static Set<String> gone(List<Change> list) {
+    Set<String> gone = new HashSet<>();
+    list.stream().filter(Change::isGone).forEach(change -> gone.add(change.source()));
+    return gone;
+  }
+
+  private static String quoted(String text) {
+    return JSON.getNodeFactory().textNode(text).toString();
+  }
+}

@@ -1,0 +1,157 @@
+package io.caravan.client;
+
+import static java.util.stream.Collectors.joining;
+
+import io.caravan.client.Table.Column;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Values that are in nobody's way, for rows that let go of their unique ones: SQL over {@code x.n},
+ * the number of a row of a page. They last for a moment within a transaction.
+ */
+final class FreeValues {
+  private static final Set<String> FLOATS = Set.of("real", "double precision");
+  private static final Map<String, String> MOST =
+      Map.of(
+          "smallint", "32767",
+          "integer", "2147483647",
+          "bigint", "9223372036854775807");
+
+  private final Table table;
+  private final Target target;
+
+  FreeValues(Table table, Target target) {
+    this.table = table;
+    this.target = target;
+  }
+
+  /**
+   * A value for a column of each index that lets a value occur but once: for one that may be null
+   * or is no reference, if there is one, and for all where the index computes what it looks at.
+   * Nothing for an index where that can't be done.
+   */
+  Map<String, String> all() {
+    Map<String, String> values = new LinkedHashMap<>();
+    for (Table.Index index : table.indexes()) {
+      List<String> mapped = index.columns().stream().filter(target.columns()::containsKey).toList();
+      if (index.computes()) {
+        Map<String, String> places = new LinkedHashMap<>();
+        mapped.forEach(name -> place(name, mapped).ifPresent(value -> places.put(name, value)));
+        if (places.size() == mapped.size()) {
+          places.forEach(values::putIfAbsent);
+        }
+      } else if (mapped.stream().noneMatch(values::containsKey)) {
+        mapped.stream()
+            .sorted(Comparator.comparing(this::isLastChoice))
+            .filter(name -> place(name, List.of(name)).isPresent())
+            .findFirst()
+            .ifPresent(name -> values.put(name, place(name, List.of(name)).orElseThrow()));
+      }
+    }
+    return values;
+  }
+
+  private int isLastChoice(String name) {
+    Column column = table.columns().get(name);
+    return (column.references() ? 2 : 0) + (column.notNull() ? 1 : 0);
+  }
+
+  /**
+   * A value for a column.
+   *
+   * @param like columns that are looked at together: those of the same type get the same value, so
+   *     that a range from one to the other is empty
+   */
+  private Optional<String> place(String name, List<String> like) {
+    Column column = table.columns().get(name);
+    if (!column.notNull()) {
+      return Optional.of("null");
+    }
+    List<String> same =
+        like.stream().filter(l -> table.columns().get(l).base().equals(column.base())).toList();
+    String base = column.base();
+    String most =
+        base.equals("numeric") ? mostOfDigits(column.modifier()) : MOST.getOrDefault(base, "");
+    if (!most.isEmpty()) {
+      return Optional.of(
+          "(case when %1$s::numeric + x.n < %3$s then %1$s::numeric + x.n else %2$s::numeric - x.n end)::%4$s"
+              .formatted(
+                  extreme("greatest", "max", same), extreme("least", "min", same), most, base));
+    }
+    String top = extreme("greatest", "max", same);
+    if (FLOATS.contains(base)) {
+      return Optional.of(top + " + x.n");
+    } else if (base.startsWith("time") || base.equals("interval")) {
+      return Optional.of(top + " + x.n * interval '1 s'");
+    }
+    return switch (base) {
+      case "money" -> Optional.of(top + " + x.n::int::money");
+      case "date" -> Optional.of(top + " + x.n::int");
+      case "inet" -> Optional.of(top + " + x.n");
+      case "uuid" -> Optional.of("pg_catalog.gen_random_uuid()");
+      case "bytea" -> Optional.of("pg_catalog.decode(" + random() + ", 'hex')");
+      case "jsonb" -> Optional.of("pg_catalog.to_jsonb(pg_catalog.gen_random_uuid())");
+      default -> text(column, name);
+    };
+  }
+
+  private Optional<String> text(Column column, String name) {
+    int length = column.modifier() - 4;
+    if (column.category().equals("R")) {
+      return Optional.of("'empty'");
+    } else if (!column.category().equals("S")) {
+      return Optional.empty();
+    } else if (length > 4) {
+      return Optional.of("pg_catalog.left(%s, %d)".formatted(random(), length));
+    } else if (length > 0) {
+      // So short that at random it would soon be somebody's.
+      return Optional.of(
+          """
+          (
+            select free.v
+            from (select distinct pg_catalog.left(pg_catalog.md5(i::text), %1$d) as v from pg_catalog.generate_series(1, 500) as i) as free
+            where not exists (select from %2$s as o where o.%3$s = free.v)
+            order by 1
+            offset (x.n - 1) %% 10
+            limit 1
+          )"""
+              .formatted(length, table.name(), Statements.quoted(name)));
+    }
+    return Optional.of(random());
+  }
+
+  private static String random() {
+    return "pg_catalog.md5(pg_catalog.random()::text)";
+  }
+
+  private static String mostOfDigits(int modifier) {
+    if (modifier <= 4) {
+      return "1e1000";
+    }
+    int digits = (modifier - 4) >> 16;
+    int scale = (modifier - 4) & 2047;
+    return "10::numeric ^ " + (digits - scale) + " - 1";
+  }
+
+  /** The least or the greatest of the values of some columns. An infinite one has no neighbour. */
+  private String extreme(String of, String aggregate, List<String> columns) {
+    return columns.stream()
+        .map(
+            name ->
+                "(select pg_catalog.%1$s(o.%2$s) from %3$s as o%4$s)"
+                    .formatted(aggregate, Statements.quoted(name), table.name(), finite(name)))
+        .collect(joining(", ", of + "(", ")"));
+  }
+
+  private String finite(String name) {
+    String base = table.columns().get(name).base();
+    return base.equals("date") || base.startsWith("timestamp")
+        ? " where pg_catalog.isfinite(o." + Statements.quoted(name) + ")"
+        : "";
+  }
+}

@@ -1,0 +1,106 @@
+package io.caravan.client;
+
+import io.caravan.Fault;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A mapping that was held against its client's tables, and what follows from both: it holds until
+ * the tables change. Statements are made once for each shape of page.
+ */
+public final class Plan {
+  private final Mapping mapping;
+  private final Catalog catalog;
+  private final List<Target> targets;
+  private final Map<Target, Integer> numbers;
+  private final Map<Map<String, Source>, Statements> statements = new HashMap<>();
+
+  private Plan(
+      Mapping mapping, Catalog catalog, List<Target> targets, Map<Target, Integer> numbers) {
+    this.mapping = mapping;
+    this.catalog = catalog;
+    this.targets = targets;
+    this.numbers = numbers;
+  }
+
+  /**
+   * Reads what the client's database has, and checks the mapping. Targets that are new get a
+   * number.
+   *
+   * @throws Fault if they don't fit
+   */
+  public static Plan read(Connection connection, String client, Mapping mapping)
+      throws SQLException, Fault {
+    Catalog catalog = Catalog.read(connection, mapping.tables());
+    MappingCheck check = new MappingCheck(mapping, catalog);
+    check.check();
+    return new Plan(
+        mapping, catalog, check.parentsFirst(), TargetNumbers.of(connection, client, mapping));
+  }
+
+  /** The mapping that it is for. */
+  public Mapping mapping() {
+    return mapping;
+  }
+
+  /** The sources, each once, in the order in which they are to be filled: parents first. */
+  public Set<String> sources() {
+    Set<String> sources = new LinkedHashSet<>();
+    for (Target target : targets) {
+      sources.remove(target.source()); // one that fills a child comes late, whatever else it fills
+      sources.add(target.source());
+    }
+    return sources;
+  }
+
+  /** The ids of the tables, by the names that the mapping gives them. */
+  public Map<String, Long> tables() {
+    Map<String, Long> ids = new HashMap<>();
+    catalog.tables().forEach((name, table) -> ids.put(name, table.id()));
+    return ids;
+  }
+
+  /**
+   * The statements for pages of these sources.
+   *
+   * @param sources as a page describes them
+   * @throws Fault if the mapping does not fit them
+   */
+  public synchronized Statements statements(Connections client, Map<String, Source> sources)
+      throws SQLException, Fault {
+    Statements known = statements.get(sources);
+    if (known == null) {
+      known = make(client, sources);
+      statements.put(sources, known);
+    }
+    return known;
+  }
+
+  private Statements make(Connections client, Map<String, Source> sources)
+      throws SQLException, Fault {
+    Set<String> named = new LinkedHashSet<>();
+    sources.values().forEach(source -> named.addAll(source.columns().values()));
+    Map<String, Catalog.Type> types;
+    try (Connection connection = client.open()) {
+      types = Catalog.types(connection, named);
+    }
+    MappingCheck check = new MappingCheck(mapping, catalog);
+    for (Target target : targets) {
+      if (sources.containsKey(target.source())) {
+        check.check(target, sources.get(target.source()), types);
+      }
+    }
+    return new Statements(catalog, targets, numbers, sources, types);
+  }
+
+  /** Opens connections to a client. */
+  public interface Connections {
+    /** A connection, which the caller closes. */
+    Connection open() throws SQLException;
+  }
+}

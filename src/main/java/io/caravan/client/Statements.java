@@ -1,0 +1,470 @@
+package io.caravan.client;
+
+import static java.util.stream.Collectors.joining;
+
+import io.caravan.client.Table.Column;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * The SQL with which changes are applied to a client's PostgreSQL. A statement takes changes as one
+ * parameter, a JSON object: source → [[[42], "Ada", …], [[43]]], the key and the values in the
+ * order of {@link Source#columns()}, nothing but the key where the row is gone.
+ *
+ * <p>All names are qualified: only the expressions of a mapping find theirs in the search path.
+ *
+ * <p>Relies on: all parts of one statement see the same rows, those of before. What has to happen
+ * in an order is forced by a reference: a row is inserted after those of its table that make room
+ * for it are gone. Foreign keys are checked at the end of the statement.
+ */
+public final class Statements {
+  // Their equality is that of their text forms: an update never changes how a key is written.
+  private static final Set<String> ONE_WAY_TO_WRITE =
+      Set.of(
+          "smallint",
+          "integer",
+          "bigint",
+          "uuid",
+          "text",
+          "character varying",
+          "boolean",
+          "bytea",
+          "date",
+          "timestamp without time zone",
+          "timestamp with time zone");
+
+  // The step is drawn from the clock: where a cursor is deleted or restored, a hub may remember a
+  // step that a counter would meet again.
+  private static final String MOVED =
+      """
+      with moved as (
+        update caravan.cursor as c
+        set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint),
+          cursor = pg_catalog.jsonb_build_object('filled', c.cursor -> 'filled') || ?::jsonb,
+          applied_at = pg_catalog.now()
+        where c.client = ?::text and c.step = ?::bigint and (%1$s)
+        returning c.step, c.cursor
+      ), page as (
+        select ?::jsonb as changes from moved
+      )""";
+  private static final String UNMOVED =
+      """
+      with page as (
+        select ?::jsonb as changes
+      )""";
+
+  private final Catalog catalog;
+  private final List<Target> all;
+  private final List<Target> targets;
+  private final Map<Target, Integer> numbers;
+  private final Map<String, Source> sources;
+  private final Map<String, Catalog.Type> types;
+
+  /**
+   * For a mapping that fits its sources.
+   *
+   * @param all the targets of the mapping, parents first
+   * @param numbers by which the targets' replicated rows are noted
+   * @param sources by name, as a page describes them
+   * @param types of central's that the client knows, by their names in central
+   */
+  public Statements(
+      Catalog catalog,
+      List<Target> all,
+      Map<Target, Integer> numbers,
+      Map<String, Source> sources,
+      Map<String, Catalog.Type> types) {
+    this.catalog = catalog;
+    this.all = all;
+    this.targets = all.stream().filter(t -> sources.containsKey(t.source())).toList();
+    this.numbers = numbers;
+    this.sources = sources;
+    this.types = types;
+  }
+
+  /** The targets that are written to, parents first. */
+  public List<Target> targets() {
+    return targets;
+  }
+
+  /**
+   * Whether several targets feed one table, and so may touch the same row: one statement can't
+   * write that.
+   */
+  public boolean areMixed() {
+    return targets.stream().anyMatch(this::isMixed);
+  }
+
+  private boolean isMixed(Target target) {
+    return all.stream().filter(t -> table(t).id() == table(target).id()).count() > 1;
+  }
+
+  /** Whether a removal touches rows that reference the removed one. */
+  public boolean cascade() {
+    return targets.stream().anyMatch(target -> table(target).cascades());
+  }
+
+  /** Whether constraints may be checked as late as at the commit. */
+  public boolean defer() {
+    return targets.stream().anyMatch(target -> table(target).defers());
+  }
+
+  /**
+   * Applies changes and moves the cursor, if it still stands where it stood: a transaction of its
+   * own. Parameters: the new cursor as JSON, the client, its step, the changes. Returns one row:
+   * step and cursor, null where nothing was written because the client stands elsewhere or a table
+   * is no longer what it was; whether all are; written and removed.
+   *
+   * @param gone the sources of which rows are gone
+   */
+  public String page(Set<String> gone) {
+    return MOVED.formatted(areAsTheyWere()) + changes(losing(gone), targets, true);
+  }
+
+  /**
+   * Applies changes. Parameter: the changes. Returns one row: written and removed.
+   *
+   * @param gone the sources of which rows are gone
+   */
+  public String all(Set<String> gone) {
+    return UNMOVED + changes(losing(gone), targets, false);
+  }
+
+  /** Writes the rows of one target. Parameter: the changes. Returns one row: written, removed. */
+  public String upsert(Target target) {
+    return UNMOVED + changes(List.of(), List.of(target), false);
+  }
+
+  /** Removes what is gone from one target. Parameter: the changes. Returns written and removed. */
+  public String remove(Target target) {
+    return UNMOVED + changes(List.of(target), List.of(), false);
+  }
+
+  /** Removes all rows of a target that came from central. Returns one row: written, removed. */
+  public String clear(Target target) {
+    String removal =
+        target.isCentrals()
+            ? "with d as (delete from %s returning 1)".formatted(table(target).name())
+            : """
+              with gone as (delete from caravan.owned as o where o.target = %d returning o.key),
+              d as (delete from %s as t using gone where %s%s returning 1)"""
+                .formatted(
+                    numbers.get(target),
+                    table(target).name(),
+                    matches(target, "gone.key"),
+                    notElsewhere(target, "gone.key"));
+    return removal + "\nselect 0 as written, (select pg_catalog.count(*) from d) as removed";
+  }
+
+  /**
+   * Takes the unique values from rows that are about to go or to get others, and gives them some
+   * that are in nobody's way. Parameter: the changes. Empty where that can't be done.
+   */
+  public Optional<String> vacate(Target target) {
+    Map<String, String> values = new FreeValues(table(target), target).all();
+    return values.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            UNMOVED
+                + """
+
+                update %s as t
+                set %s
+                from (
+                  select change."caravan.change" as change, pg_catalog.row_number() over () as n
+                  from %s
+                ) as x
+                where %s"""
+                    .formatted(
+                        table(target).name(),
+                        values.entrySet().stream()
+                            .map(e -> quoted(e.getKey()) + " = " + e.getValue())
+                            .collect(joining(", ")),
+                        elements(target.source()),
+                        matches(target, "(x.change -> 0)")));
+  }
+
+  private String changes(List<Target> removing, List<Target> writing, boolean moves) {
+    StringBuilder sql = new StringBuilder();
+    List<String> written = new ArrayList<>();
+    List<String> removed = new ArrayList<>();
+    Map<Long, List<String>> removedFrom = new HashMap<>();
+    for (Target target : removing) {
+      int number = targets.indexOf(target);
+      sql.append(removal(target, number));
+      removed.add("d" + number);
+      removedFrom.computeIfAbsent(table(target).id(), id -> new ArrayList<>()).add("d" + number);
+    }
+    for (Target target : writing) {
+      int number = targets.indexOf(target);
+      sql.append(upsert(target, number, removedFrom.getOrDefault(table(target).id(), List.of())));
+      written.add("u" + number);
+    }
+    String moved =
+        "(select step from moved) as step, (select cursor::text from moved) as cursor, (%s) as fits, "
+            .formatted(areAsTheyWere());
+    return sql.append("\nselect ")
+        .append(moves ? moved : "")
+        .append("%s as written, %s as removed".formatted(sum(written), sum(removed)))
+        .toString();
+  }
+
+  /**
+   * Whether no table was made again or rewritten, as for a column of another type: casts to its old
+   * type could round values. And whether row security hides no more than it did.
+   */
+  private String areAsTheyWere() {
+    return targets.stream()
+        .map(this::table)
+        .distinct()
+        .map(
+            t ->
+                "pg_catalog.pg_relation_filenode(%1$d::oid) = %2$d and pg_catalog.row_security_active(%1$d::oid) = %3$s"
+                    .formatted(t.id(), t.file(), t.isSecured()))
+        .reduce("true", (one, other) -> one + " and " + other);
+  }
+
+  /** The targets from which rows go: their keys are gone, or the rows may have left the filter. */
+  private List<Target> losing(Set<String> gone) {
+    return targets.stream().filter(t -> gone.contains(t.source()) || t.isFiltered()).toList();
+  }
+
+  private String upsert(Target target, int i, List<String> after) {
+    Table table = table(target);
+    List<String> keys = keyColumns(target);
+    List<String> columns = List.copyOf(target.columns().keySet());
+    Set<String> assigned = new LinkedHashSet<>(columns);
+    keys.stream()
+        .filter(name -> !ONE_WAY_TO_WRITE.contains(table.columns().get(name).type()))
+        .forEach(assigned::add);
+    String names =
+        Stream.concat(keys.stream(), columns.stream())
+            .map(Statements::quoted)
+            .collect(joining(", "));
+    StringBuilder values = new StringBuilder();
+    for (int k = 0; k < keys.size(); k++) {
+      values.append(k == 0 ? "" : ", ").append("b.k").append(k);
+    }
+    for (int v = 0; v < columns.size(); v++) {
+      values.append(", b.v").append(v);
+    }
+    String conflict =
+        assigned.isEmpty()
+            ? "nothing"
+            : "update set %s where row(%s)::record operator(pg_catalog.*<>) row(%s)::record"
+                .formatted(
+                    each(assigned, "%1$s = excluded.%1$s"),
+                    each(assigned, "t.%s"),
+                    each(assigned, "excluded.%s"));
+    String order = after.isEmpty() ? "" : "\n  where " + sum(after) + " >= 0";
+    String note =
+        target.isCentrals()
+            ? ""
+            : """
+              , n%1$d as (
+                insert into caravan.owned (target, key)
+                select %2$d, b.key from b%1$d as b
+                where not exists (select from caravan.owned as o where o.target = %2$d and o.key = b.key)
+              )"""
+                .formatted(i, numbers.get(target));
+    return """
+        , b%1$d as (
+          %2$s
+        )%3$s, u%1$d as (
+          insert into %4$s as t (%5$s) overriding system value
+          select %6$s from b%1$d as b%7$s
+          on conflict (%8$s) do %9$s
+          returning 1
+        )"""
+        .formatted(
+            i,
+            brought(target),
+            note,
+            table.name(),
+            names,
+            values,
+            order,
+            keys.stream().map(Statements::quoted).collect(joining(", ")),
+            conflict);
+  }
+
+  /** The rows that a target takes in: k0, …, v0, … and key, as it is noted. */
+  private String brought(Target target) {
+    Source source = sources.get(target.source());
+    Table table = table(target);
+    StringBuilder select = new StringBuilder("select ");
+    List<String> keys = keyColumns(target);
+    for (int k = 0; k < keys.size(); k++) {
+      select.append(
+          "(change.\"caravan.change\" -> 0 ->> %d)::%s as k%d, "
+              .formatted(k, table.columns().get(keys.get(k)).type(), k));
+    }
+    List<String> computed = new ArrayList<>();
+    List<String> order = List.copyOf(source.columns().keySet());
+    int v = 0;
+    for (Map.Entry<String, String> column : target.columns().entrySet()) {
+      String type = table.columns().get(column.getKey()).type();
+      int position = order.indexOf(column.getValue());
+      if (position >= 0) {
+        select.append(
+            "(change.\"caravan.change\" ->> %d)::%s as v%d, ".formatted(position + 1, type, v));
+      } else {
+        computed.add("(%s)::%s as v%d".formatted(escaped(column.getValue()), type, v));
+        select.append("computed.v%d, ".formatted(v));
+      }
+      v++;
+    }
+    if (target.isFiltered()) {
+      computed.add("(%s) as passes".formatted(escaped(target.where())));
+    }
+    return select
+        .append("change.\"caravan.change\" -> 0 as key\n  from ")
+        .append(elements(target.source()))
+        .append(computed.isEmpty() ? "" : lateral(computed, source))
+        .append("\n  where pg_catalog.jsonb_array_length(change.\"caravan.change\") > 1")
+        .append(target.isFiltered() ? " and computed.passes" : "")
+        .toString();
+  }
+
+  private String removal(Target target, int i) {
+    Table table = table(target);
+    Source source = sources.get(target.source());
+    String isGone = "pg_catalog.jsonb_array_length(change.\"caravan.change\") = 1";
+    String computed = "";
+    if (target.isFiltered()) {
+      String passes = "coalesce((%s), false) as passes".formatted(escaped(target.where()));
+      computed = lateral(List.of(passes), source);
+      isGone = "(" + isGone + " or not computed.passes)";
+    }
+    String keys =
+        """
+        , x%d as (
+          select change."caravan.change" -> 0 as key
+          from %s%s
+          where %s
+        )"""
+            .formatted(i, elements(target.source()), computed, isGone);
+    if (target.isCentrals()) {
+      return keys
+          + """
+            , d%1$d as (
+              delete from %2$s as t using x%1$d as x where %3$s returning 1
+            )"""
+              .formatted(i, table.name(), matches(target, "x.key"));
+    }
+    return keys
+        + """
+          , o%1$d as (
+            delete from caravan.owned as o using x%1$d as x where o.target = %2$d and o.key = x.key returning o.key
+          ), d%1$d as (
+            delete from %3$s as t using o%1$d as o where %4$s%5$s returning 1
+          )"""
+            .formatted(
+                i,
+                numbers.get(target),
+                table.name(),
+                matches(target, "o.key"),
+                notElsewhere(target, "o.key"));
+  }
+
+  /** A row that another target of the same table has stays. */
+  private String notElsewhere(Target target, String key) {
+    String others =
+        all.stream()
+            .filter(t -> table(t).id() == table(target).id())
+            .map(numbers::get)
+            .filter(number -> !number.equals(numbers.get(target)))
+            .distinct()
+            .map(String::valueOf)
+            .collect(joining(", "));
+    return others.isEmpty()
+        ? ""
+        : " and not exists (select from caravan.owned as other where other.target in (%s) and other.key = %s)"
+            .formatted(others, key);
+  }
+
+  private static String elements(String source) {
+    return "page, pg_catalog.jsonb_array_elements(page.changes -> %s::text) as change (\"caravan.change\")"
+        .formatted(literal(source));
+  }
+
+  /** What is computed over the source's columns. A type that the client does not know is text. */
+  private String lateral(List<String> computed, Source source) {
+    StringBuilder row = new StringBuilder();
+    int position = 1;
+    for (Map.Entry<String, String> column : source.columns().entrySet()) {
+      Catalog.Type type = types.get(column.getValue());
+      row.append(position == 1 ? "" : ", ")
+          .append(
+              "(change.\"caravan.change\" ->> %d)::%s as %s"
+                  .formatted(
+                      position, type == null ? "text" : type.name(), quoted(column.getKey())));
+      position++;
+    }
+    return "\n  cross join lateral (\n    select %s\n    from (select %s) as source_row\n  ) as computed"
+        .formatted(String.join(", ", computed), row);
+  }
+
+  /** Whether a row of the table has a key of central's. */
+  private String matches(Target target, String key) {
+    Table table = table(target);
+    List<String> keys = keyColumns(target);
+    List<String> conditions = new ArrayList<>();
+    for (int k = 0; k < keys.size(); k++) {
+      Column column = table.columns().get(keys.get(k));
+      conditions.add(
+          "t.%s %s (%s ->> %d)::%s"
+              .formatted(quoted(keys.get(k)), column.equality(), key, k, column.type()));
+    }
+    return String.join(" and ", conditions);
+  }
+
+  /** The columns of the table's key, in the order of the source's. */
+  private List<String> keyColumns(Target target) {
+    List<String> columns = new ArrayList<>();
+    for (String name : sources.get(target.source()).key()) {
+      target.key().entrySet().stream()
+          .filter(entry -> entry.getValue().equals(name))
+          .forEach(entry -> columns.add(entry.getKey()));
+    }
+    return columns;
+  }
+
+  private Table table(Target target) {
+    return catalog.tables().get(target.table());
+  }
+
+  private static String sum(List<String> parts) {
+    return parts.isEmpty()
+        ? "0"
+        : parts.stream()
+            .map(part -> "(select pg_catalog.count(*) from " + part + ")")
+            .collect(joining(" + "));
+  }
+
+  private static String each(Collection<String> names, String format) {
+    return names.stream().map(name -> format.formatted(quoted(name))).collect(joining(", "));
+  }
+
+  static String quoted(String name) {
+    return "\"" + name.replace("\"", "\"\"") + "\"";
+  }
+
+  private static String literal(String text) {
+    return (text.contains("\\") ? " E'" : "'")
+        + text.replace("\\", "\\\\").replace("'", "''")
+        + "'";
+  }
+
+  /** An expression as JDBC takes it: a question mark that is an operator is written twice. */
+  private static String escaped(String expression) {
+    return QuestionMarks.escape(expression);
+  }
+}

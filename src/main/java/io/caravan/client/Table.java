@@ -1,0 +1,62 @@
+package io.caravan.client;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A table of a client, as its database's catalog describes it.
+ *
+ * @param id by which the database tells it from one that was made anew under the same name
+ * @param file where its rows are; another one when it was rewritten
+ * @param name as SQL names it, with its schema
+ * @param columns by name
+ * @param indexes that keep values unique, and exclusion constraints
+ * @param parents the ids of the tables that it references
+ * @param cascades whether the removal of a row touches rows that reference it
+ * @param defers whether constraints may be checked as late as at the commit
+ * @param isSecured whether row security applies to the hub's role
+ * @param hidesRows whether it may hide rows from a removal, which would then seem done
+ */
+public record Table(
+    long id,
+    long file,
+    String name,
+    Map<String, Column> columns,
+    List<Index> indexes,
+    List<Long> parents,
+    boolean cascades,
+    boolean defers,
+    boolean isSecured,
+    boolean hidesRows) {
+
+  /**
+   * A column.
+   *
+   * @param type as a cast names it
+   * @param category PostgreSQL's category of its base type, for instance {@code N}: numbers
+   * @param base its base type, for instance that of a domain
+   * @param modifier of its type, as PostgreSQL keeps the length of a text or the digits of a
+   *     number; -1: none
+   * @param notNull whether it has to have a value
+   * @param references whether it is part of a foreign key
+   * @param equality the operator that compares it, with its schema
+   */
+  public record Column(
+      String type,
+      String category,
+      String base,
+      int modifier,
+      boolean notNull,
+      boolean references,
+      String equality) {}
+
+  /**
+   * What keeps rows from having the same values.
+   *
+   * @param columns that it looks at
+   * @param isKey whether an upsert can rely on it: it is unique over its columns, in all rows
+   * @param isLate whether it is checked no sooner than at the end of a statement
+   * @param computes whether it looks at expressions over its columns
+   */
+  public record Index(List<String> columns, boolean isKey, boolean isLate, boolean computes) {}
+}

@@ -1,0 +1,121 @@
+package io.caravan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.caravan.Postgres.Database;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.awaitility.core.ConditionFactory;
+import org.junit.jupiter.api.AfterEach;
+
+/**
+ * A central and one client, the blog, for tests of what a page does to a client's tables. Nothing
+ * is compared unless a test asks for it, because that would mend what a page did wrong.
+ */
+abstract class WithBlog {
+  final Caravan caravan;
+  final Database central;
+
+  WithBlog() {
+    this(new Caravan());
+  }
+
+  WithBlog(Caravan caravan) {
+    this.caravan = caravan;
+    central = caravan.central();
+    caravan.set("caravan.reconcile", "500").set("caravan.reconcile.percent", "0");
+  }
+
+  @AfterEach
+  void stop() {
+    caravan.close();
+  }
+
+  void startWith(String ddl, String mapping) {
+    caravan.client("blog", ddl, mapping).start();
+  }
+
+  Database blog() {
+    return caravan.database("blog");
+  }
+
+  /** Waits until a query at the blog returns the same rows as one in central. */
+  void awaitEqual(String centralQuery, String blogQuery) {
+    awaitLong()
+        .untilAsserted(
+            () -> assertThat(blog().query(blogQuery)).isEqualTo(central.query(centralQuery)));
+  }
+
+  /** Waits until a table has the same rows on both sides. */
+  void awaitSame(String table) {
+    awaitEqual(
+        "select * from " + table + " order by id", "select * from " + table + " order by id");
+  }
+
+  /** Waits until nothing is a dead letter, nor on its way to become one. */
+  void awaitNoLetters() {
+    awaitLetters();
+  }
+
+  /** Waits until these are the dead letters: source, key, SQLSTATE, state. */
+  void awaitLetters(String... letters) {
+    awaitLong()
+        .untilAsserted(
+            () ->
+                assertThat(
+                        central.query(
+                            """
+                            select concat_ws(' ', source, key, sqlstate, state) from caravan.dead_letters
+                            """))
+                    .extracting(row -> row.get(0))
+                    .containsExactlyInAnyOrder(letters));
+  }
+
+  /** Waits until the blog is paused, and its state says why. */
+  void awaitPaused(String... why) {
+    awaitLong()
+        .untilAsserted(
+            () -> {
+              assertThat(state()).containsEntry("state", "paused");
+              assertThat((String) state().get("why")).contains(why);
+            });
+  }
+
+  void awaitLive() {
+    awaitLong().untilAsserted(() -> assertThat(state()).containsEntry("state", "live"));
+  }
+
+  Map<String, Object> state() {
+    return caravan
+        .hub()
+        .getCamelContext()
+        .getRegistry()
+        .lookupByNameAndType("clients", Clients.class)
+        .standing("blog");
+  }
+
+  /** Compares the blog with central, as an operator asks for it, and returns what was found. */
+  String reconcile() {
+    awaitLong().until(() -> !central.query("table caravan.verification").isEmpty());
+    String run = central.value("select caravan.reconcile('blog')");
+    awaitLong()
+        .until(
+            () ->
+                !List.of("requested", "running")
+                    .contains(
+                        central.value(
+                            "select state from caravan.reconciliation where id = " + run)));
+    return central.value(
+        """
+        select format('%s: %s missing, %s stale, %s surplus', state, missing, stale, surplus)
+        from caravan.reconciliations where id =
+        """
+            + run);
+  }
+
+  static ConditionFactory awaitLong() {
+    return await().atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(20));
+  }
+}
