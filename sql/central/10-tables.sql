@@ -17,12 +17,14 @@ create table if not exists caravan.source (
 );
 alter table caravan.source add column if not exists attnums int2[];
 alter table caravan.source add column if not exists made_by text;
+alter table caravan.source add column if not exists loose boolean not null default false;
 alter table caravan.source add column if not exists generation int not null default 0;
 comment on table caravan.source is 'The tracked tables. Written by caravan.track and caravan.untrack';
 comment on column caravan.source.columns is 'The propagated columns, those of the key first, as they are called in mappings';
 comment on column caravan.source.types is 'Their base types';
 comment on column caravan.source.attnums is 'Their numbers in the table, which a renaming leaves as they are';
 comment on column caravan.source.made_by is 'By which version of Caravan its functions were made';
+comment on column caravan.source.loose is 'Whether keys may be equal and written differently; see caravan.respelled';
 comment on column caravan.source.generation is 'Grows when columns are added: the clients are filled again';
 
 -- The change log. It says only that a key changed: the row is read when the change is delivered.

@@ -112,9 +112,10 @@ $$;
 --   catalog    it is PostgreSQL's own
 --   enum       its operators and its text form are PostgreSQL's own
 --   extension  it and its operators, which are in `schema`, belong to a superuser (citext)
--- Raises what other types lack.
+-- Raises what other types lack. `loose` are those whose values may be equal and written differently. (Those of numbers,
+-- 1.0 and 1.00, are the same key in the log.)
 create or replace function caravan.key_parts(source regclass, key text[])
-returns table ("position" bigint, name text, type text, kind text, schema text)
+returns table ("position" bigint, name text, type text, kind text, schema text, loose boolean)
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -164,6 +165,10 @@ begin
     name := t.c;
     type := caravan.column_type(source, t.c);
     schema := case when kind = 'extension' then t.nspname else 'pg_catalog' end;
+    loose := kind = 'extension' or type = 'interval' or exists (
+      select from pg_attribute a join pg_collation c on c.oid = attcollation
+      where attrelid = source and attname = t.c and not collisdeterministic
+    );
     return next;
   end loop;
 end
@@ -267,7 +272,10 @@ begin
   perform caravan.make_log_functions(source);
   perform caravan.make_triggers(source);
   perform caravan.drop_former_functions(source);
-  update caravan.source s set made_by = caravan.making() where s.id = make.source.id;
+  update caravan.source s
+  set made_by = caravan.making(),
+    loose = (select bool_or(k.loose) from caravan.key_parts(source.relation, source.key) as k)
+  where s.id = make.source.id;
 end
 $$;
 

@@ -3,6 +3,7 @@
 -- Makes the functions of one source:
 --   find_N(key)     the row with this key as a JSON array, as a page has it
 --   scan_N(after)   the keys and rows that follow a key, in the order of the key
+--   respelled_N(key)  if keys may be equal and written differently: the row with an equal key, and its key
 --   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
 -- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
 -- They belong to the owner of the schema, whoever tracks the table.
@@ -29,6 +30,7 @@ declare
   key_of text;
   typed_key text;
   finds text;
+  exactly text;
   follows text;
 begin
   select string_agg(format('t.%I', name), ', ' order by position),
@@ -40,8 +42,10 @@ begin
       else format('(key ->> %s)::%s::text', position - 1, type)
     end, ', ' order by position)),
     string_agg(format('t.%I operator(%I.=) %s', name, schema, caravan.key_part_value('find_' || n || '.key', position, type, kind)),
-      ' and ' order by position)
-  into key_columns, key_of, typed_key, finds
+      ' and ' order by position),
+    string_agg(format(' and (%s) collate "C" = (find_%s.key ->> %s) collate "C"', caravan.text_of(format('t.%I', name), type), n,
+      position - 1), '' order by position) filter (where loose)
+  into key_columns, key_of, typed_key, finds, exactly
   from caravan.key_parts(source.relation, source.key);
   follows := caravan.follows(source, 'scan_' || n || '.after');
 
@@ -51,7 +55,17 @@ begin
     begin atomic
       select %3$s from only %2$s as t where %4$s;
     end
-  $f$, n, source.relation, row_text, finds);
+  $f$, n, source.relation, row_text, finds || coalesce(exactly, ''));
+  if exactly is not null then
+    execute format($f$
+      create or replace function caravan.respelled_%1$s(key jsonb) returns table (respelled jsonb, "row" text)
+      language sql stable
+      begin atomic
+        select %5$s, %3$s from only %2$s as t where %4$s;
+      end
+    $f$, n, source.relation, row_text, replace(finds, 'find_' || n || '.key', 'respelled_' || n || '.key'), key_of);
+    execute format('revoke all on function caravan.respelled_%s from public', n);
+  end if;
 
   -- Two branches, so that each is an index scan that stops after `most` rows.
   execute format($f$
@@ -151,7 +165,7 @@ declare
 begin
   for one in
     select p.oid from pg_proc p
-    where pronamespace = 'caravan'::regnamespace and proname ~ ('^(log_[a-z]+|typed|scan|find|row|moves|key)_' || source.id || '$')
+    where pronamespace = 'caravan'::regnamespace and proname ~ ('^(log_[a-z]+|typed|respelled|scan|find|row|moves|key)_' || source.id || '$')
   loop
     -- An older Caravan's functions depend on each other.
     if exists (select from pg_proc where oid = one) then

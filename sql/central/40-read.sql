@@ -320,6 +320,29 @@ begin
 end
 $$;
 
+-- Where a key is gone, a row with an equal key that is written differently may have come: 'ada', now 'Ada'. A client may not
+-- tell them apart, and then it would delete the row. So the row goes with it. Null: there is none, or it is among `changes`.
+create or replace function caravan.respelled(source text, key jsonb, changes caravan.change[])
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  loose constant int := (select id from caravan.source s where s.name = respelled.source and s.loose);
+  other record;
+begin
+  if loose is null then
+    return null;
+  end if;
+  execute format('select respelled as key, "row" from caravan.respelled_%s($1)', loose) into other using key;
+  if exists (select from unnest(changes) as c where c.source = loose and c.key = other.key) then
+    return null;
+  end if;
+  return caravan.item(other.key, other.row);
+end
+$$;
+
 -- Whoever reads changes may see a source that was untracked a moment ago. Its rows are not gone.
 create or replace function caravan.find_untracked(source integer)
 returns text
@@ -382,6 +405,7 @@ declare
   quiet constant interval := '1 hour';
   most_of_others constant int := 10000;
   change record;
+  respelled text;
 begin
   if upto is null then
     upto := case when caravan.shows_all_of(until, since) and caravan.shows_all_of(pg_current_snapshot(), until)
@@ -422,8 +446,15 @@ begin
         names := names || change.source;
         items := items || caravan.item(change.key, change.row);
         bytes := bytes + octet_length(items[cardinality(items)]);
-        if change.row is null and change.source <> all (gone) then
-          gone := gone || change.source;
+        if change.row is null then
+          if change.source <> all (gone) then
+            gone := gone || change.source;
+          end if;
+          respelled := caravan.respelled(change.source, change.key, next);
+          if respelled is not null and respelled <> all (items) then
+            names := names || change.source;
+            items := items || respelled;
+          end if;
         end if;
       end if;
     end loop;
@@ -475,8 +506,8 @@ declare
 begin
   execute format($q$
     select array_agg(caravan.item(key, null)) from jsonb_array_elements($1) as k (key)
-    where not exists (select caravan.find_%s(key))
-  $q$, source.id) using keys into here;
+    where not exists (select from caravan.%s_%s(key))
+  $q$, case when source.loose then 'respelled' else 'find' end, source.id) using keys into here;
   here := coalesce(here, '{}');
   gone := coalesce((sweep ->> 'gone')::bigint, 0) + cardinality(here);
   progress := format('%s keys of %s compared, %s gone', jsonb_array_length(keys), source.name, cardinality(here));
