@@ -34,7 +34,8 @@ public record Cause(String sqlState, String message) {
    * @param showsMessages whether to tell what PostgreSQL says in any case
    */
   public static Cause of(Throwable error, boolean showsMessages) {
-    Cause cause = new Cause("", line(String.valueOf(error.getMessage())));
+    String text = Objects.requireNonNullElseGet(error.getMessage(), error::toString);
+    Cause cause = new Cause("", line(text));
     for (Throwable e = error; e != null; e = e.getCause()) {
       if (e instanceof Fault fault) {
         cause = new Cause(fault.sqlState(), line(fault.getMessage()));

@@ -26,7 +26,6 @@ public final class ClientFiles implements CamelContextAware, ExtendedStartupList
   private CamelContext context;
   private String pattern = "";
   private Clients clients = new Clients();
-  private boolean isDone;
 
   /** Where the files are, for instance {@code file:routes/clients/*.camel.yaml}. */
   public void setPattern(String pattern) {
@@ -65,10 +64,9 @@ public final class ClientFiles implements CamelContextAware, ExtendedStartupList
   @Override
   public void onCamelContextFullyStarted(CamelContext context, boolean alreadyStarted)
       throws Exception {
-    if (isDone) {
-      return; // Camel says this more than once, too
+    if (!context.getRegistry().findByType(ClientFiles.class).contains(this)) {
+      return; // Camel makes the beans of a file twice, and keeps the second
     }
-    isDone = true;
     Set<String> loaded = new HashSet<>();
     for (Route route : context.getRoutes()) {
       if (route.getSourceResource() != null) {

@@ -148,9 +148,8 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
 
   /** The file of a client cannot be loaded: it is left out until the hub is started again. */
   void notLoaded(String client, String why) {
-    if (!why.equals(notLoaded.put(client, why))) {
-      LoggerFactory.getLogger("caravan." + client).error("not loaded: {}", why);
-    }
+    notLoaded.put(client, why);
+    LoggerFactory.getLogger("caravan." + client).error("not loaded: {}", why);
   }
 
   /** How many are not resting. */

@@ -3,6 +3,9 @@ package io.caravan;
 /**
  * What Caravan itself finds wrong with a mapping or an answer. Its text is Caravan's own, and names
  * no row data.
+ *
+ * <p>Relies on: {@code camel run} defines our classes in the order of their names, and one that
+ * throws an exception of ours only after that. So only classes with later names throw it.
  */
 public final class Fault extends Exception {
   /** A mapping that fits nothing, or not its client's tables. */

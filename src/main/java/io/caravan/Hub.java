@@ -1,8 +1,10 @@
 package io.caravan;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.SocketException;
 import java.util.Properties;
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.BaseMainSupport;
@@ -33,17 +35,12 @@ public final class Hub {
     main.addMainListener(new ManagementPort());
     try {
       System.exit(main.run(args));
-    } catch (NoPortException e) {
+    } catch (UncheckedIOException e) {
+      if (!(e.getCause() instanceof SocketException)) {
+        throw e;
+      }
       LOG.error(e.getMessage());
       Runtime.getRuntime().halt(1); // nothing runs yet that would have to end
-    }
-  }
-
-  private static final class NoPortException extends RuntimeException {
-    private static final long serialVersionUID = 1;
-
-    NoPortException(String message) {
-      super(message);
     }
   }
 
@@ -69,7 +66,7 @@ public final class Hub {
                 + " (caravan.management.port), or none by CARAVAN_MANAGEMENT=false";
         String line = what.formatted(port, host, e.getMessage());
         if (is(settings, "{{caravan.management.required:true}}")) {
-          throw new NoPortException(line);
+          throw new UncheckedIOException(line, e);
         }
         LOG.warn("{}. The hub goes on without", line);
         Properties without = new Properties();

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.caravan.Answers;
+import io.caravan.Replies;
 import io.caravan.Cause;
 import io.caravan.CentralFailure;
 import io.caravan.Fault;
@@ -45,15 +45,15 @@ public final class Applying implements CamelContextAware {
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
   private CamelContext context;
-  private Answers answers = new Answers();
+  private Replies replies = new Replies();
   private boolean showsMessages;
 
   @Produce("direct:store-dead-letters?timeout=1000")
   private ProducerTemplate deadLetters;
 
   /** Checks what clients say. */
-  public void setAnswers(Answers answers) {
-    this.answers = answers;
+  public void setReplies(Replies replies) {
+    this.replies = replies;
   }
 
   /** Whether dead letters have the database's own message, which may quote row data. */
@@ -89,8 +89,8 @@ public final class Applying implements CamelContextAware {
       plans.put(client, position.plan());
       Map<String, Object> row = new HashMap<>();
       row.put("step", position.step());
-      row.put("cursor", answers.cursor(position.cursor(), position.plan().sources()));
-      row.put("sources", answers.sources(position.sources(), mapping));
+      row.put("cursor", replies.cursor(position.cursor(), position.plan().sources()));
+      row.put("sources", replies.sources(position.sources(), mapping));
       row.put("recent", position.isRecent());
       return row;
     }
@@ -137,7 +137,7 @@ public final class Applying implements CamelContextAware {
     headers.put("outcome", row.get("step") == null ? "stale" : "applied");
     if (row.get("step") != null) {
       row.forEach((name, value) -> headers.put((String) name, value));
-      headers.put("cursor", answers.cursor((String) row.get("cursor"), plan(client).sources()));
+      headers.put("cursor", replies.cursor((String) row.get("cursor"), plan(client).sources()));
     }
   }
 
@@ -211,7 +211,7 @@ public final class Applying implements CamelContextAware {
       connection.commit();
       headers.put("outcome", "applied");
       headers.put("step", applied.step());
-      headers.put("cursor", answers.cursor(applied.cursor(), plan(client).sources()));
+      headers.put("cursor", replies.cursor(applied.cursor(), plan(client).sources()));
       headers.put("written", applied.written());
       headers.put("removed", applied.removed());
     }

@@ -12,7 +12,7 @@ import java.util.Set;
  * What a client's database answers. It may belong to somebody else, and nothing that it says
  * decides what it gets or reaches another client: it only keeps how far the client has come.
  */
-public final class Answers {
+public final class Replies {
   private Sources sources = new Sources();
   private Contract contract = new Contract();
 
@@ -34,7 +34,7 @@ public final class Answers {
    * @throws Fault if it is none
    */
   public String cursor(String cursor, Set<String> mapped) throws Fault {
-    return cursor == null ? null : Cursor.checked(cursor, mapped);
+    return cursor == null ? null : KnownCursor.checked(cursor, mapped);
   }
 
   /**

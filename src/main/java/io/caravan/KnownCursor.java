@@ -10,11 +10,11 @@ import java.util.regex.Pattern;
  * A client's cursor, as the client's database gives it back. Central casts its parts, and others
  * read up to the snapshot of the one that is ahead: so it must be one.
  */
-final class Cursor {
+final class KnownCursor {
   private static final Pattern SNAPSHOT =
       Pattern.compile("([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):((?:[0-9]{1,18},)*[0-9]{1,18})?");
 
-  private Cursor() {}
+  private KnownCursor() {}
 
   /**
    * A cursor, but for a fill or a sweep of a source that is not mapped (any more).
