@@ -56,13 +56,9 @@ class ClientRightsTest {
     @ParameterizedTest
     @ValueSource(
         strings = {
-          "select caravan.make_writers(id, '*theft*', '*theft*', '*theft*') from generate_series(1, 9) as id",
-          "update caravan.prepared set clear = '*theft*'",
-          "update caravan.prepared set remove = '*theft*'",
-          "update caravan.prepared set upsert = '*theft*'",
-          "update caravan.prepared set own = '*theft*'",
-          "insert into caravan.prepared select (jsonb_populate_record(p, '{\"id\": 100, \"n\": 7, \"clear\": \"*theft*\", \"upsert\": \"*theft*\"}')).* from caravan.prepared as p",
-          "create or replace function caravan.equality(regtype) returns text language sql as $$ *theft*; select '=' $$",
+          "update caravan.target set relation = '(select 1); *theft*; --'",
+          "update caravan.cursor set cursor = cursor || jsonb_build_object('sweep', jsonb_build_object('source', '*theft*'))",
+          "create or replace function caravan.equality(oid) returns text language sql as $$ *theft*; select '=' $$",
           "create function caravan.theft() returns trigger language plpgsql as $$ begin *theft*; return new; end $$;"
               + " create trigger theft before insert or update on caravan.cursor for each row execute function caravan.theft()"
         })
@@ -183,19 +179,10 @@ class ClientRightsTest {
       awaitLong().until(() -> !central.query("table caravan.verification").isEmpty());
 
       String run = central.value("select caravan.reconcile('blog')");
+      awaitPaused("row-level security");
 
-      awaitLong()
-          .until(
-              () ->
-                  central
-                      .value(
-                          """
-                          select coalesce(cause, '') || notes::text || state from (
-                            select to_jsonb(r) ->> 'cause' as cause, notes, state from caravan.reconciliation r where id = %s
-                          ) as run
-                          """
-                              .formatted(run))
-                      .contains("row-level security"));
+      assertThat(central.value("select state from caravan.reconciliation where id = " + run))
+          .isNotEqualTo("done");
     }
 
     private void given(String rows) {

@@ -69,7 +69,12 @@ class DeadLetterTest {
         """);
 
     awaitLetters("shop public.users [7] 23502 open", "shop public.users [8] 23514 open");
-    assertThat(shop("select count(*) from customer where name = 'new'")).isEqualTo("2");
+    // The letters are there before the others are.
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(shop("select count(*) from customer where name = 'new'"))
+                    .isEqualTo("2"));
     assertThat(shop("select count(*) from customer where id = 11")).isEqualTo("0");
   }
 

@@ -63,9 +63,7 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
   @ParameterizedTest
   @CsvSource({
     "numeric, numeric, shared",
-    "numeric, text, shared",
     "numeric, numeric, central",
-    "numeric, text, central"
   })
   void aNumberGetsMoreZeros(String type, String clientType, String rows) {
     start(type, clientType, rows, "('1.0', 1), ('2', 2)");
@@ -82,8 +80,18 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
   }
 
   @ParameterizedTest
-  @CsvSource({"char(5), char(5)", "char(5), text", "char(5), varchar(5)", "text, char(5)"})
+  @CsvSource({"char(5), char(5)", "text, char(5)"})
   void aPaddedKeyEndsEqual(String type, String clientType) {
+    padded(type, clientType);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"char(5), text", "char(5), varchar(5)"})
+  void aPaddedKeyEndsEqualInATypeThatPadsNothing(String type, String clientType) {
+    padded(type, clientType);
+  }
+
+  private void padded(String type, String clientType) {
     start(type, clientType, "shared", "('ab', 1), ('abcde', 2)");
 
     central.execute("update tags set n = n + 10");

@@ -14,7 +14,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Disabled;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -144,7 +143,6 @@ class SearchPathTest {
     }
   }
 
-  @Disabled("caravan.upsert, caravan.remove and what they run find all by the hub's search_path")
   @Test
   void noneAtAClientIsRunWhenAPageIsApplied() throws SQLException {
     try (ByHand hub = new ByHand(central, blog, "blog", MAPPING)) {

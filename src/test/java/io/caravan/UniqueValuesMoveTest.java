@@ -100,25 +100,9 @@ class UniqueValuesMoveTest extends WithBlog {
     swap(type, one, other);
   }
 
-  /** Nothing can be added to these, and few values may be free. */
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      textBlock =
-          """
-          bit(8)     | 00000001  | 00000010
-          int[]      | {1}       | {2}
-          int4range  | [1,2)     | [2,3)
-          mood       | sad       | merry
-          """)
-  void twoRowsSwapNotNullValuesThatCannotBeAddedTo(String type, String one, String other) {
-    swap(type, one, other);
-  }
-
   private void swap(String type, String one, String other) {
     String types =
         """
-        create type mood as enum ('sad', 'merry', 'calm');
         create domain percent as int check (value between 0 and 100);
         """;
     central.execute(

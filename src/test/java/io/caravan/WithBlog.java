@@ -1,11 +1,11 @@
 package io.caravan;
 
+import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterEach;
@@ -19,11 +19,12 @@ abstract class WithBlog {
   final Database central;
 
   WithBlog() {
-    this(new Caravan());
+    this(Postgres.shared());
   }
 
-  WithBlog(Caravan caravan) {
-    this.caravan = caravan;
+  /** With central on a server of its own, which the test closes. */
+  WithBlog(Postgres centralServer) {
+    caravan = new Caravan(centralServer);
     central = caravan.central();
     caravan.set("caravan.reconcile", "500").set("caravan.reconcile.percent", "0");
   }
@@ -99,23 +100,27 @@ abstract class WithBlog {
   /** Compares the blog with central, as an operator asks for it, and returns what was found. */
   String reconcile() {
     awaitLong().until(() -> !central.query("table caravan.verification").isEmpty());
-    String run = central.value("select caravan.reconcile('blog')");
+    String runs =
+        "from caravan.reconciliations where id in (%s)"
+            .formatted(
+                central.query("select caravan.reconcile('blog')").stream()
+                    .map(row -> row.get(0))
+                    .collect(joining(",")));
     awaitLong()
         .until(
             () ->
-                !List.of("requested", "running")
-                    .contains(
-                        central.value(
-                            "select state from caravan.reconciliation where id = " + run)));
+                central
+                    .value("select count(*) " + runs + " and state in ('requested', 'running')")
+                    .equals("0"));
     return central.value(
         """
-        select format('%s: %s missing, %s stale, %s surplus', state, missing, stale, surplus)
-        from caravan.reconciliations where id =
+        select format('%s: %s missing, %s stale, %s surplus',
+          string_agg(distinct state, ', '), sum(missing), sum(stale), sum(surplus))
         """
-            + run);
+            + runs);
   }
 
   static ConditionFactory awaitLong() {
-    return await().atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(20));
+    return await().atMost(Duration.ofSeconds(30)).pollInterval(Duration.ofMillis(20));
   }
 }
