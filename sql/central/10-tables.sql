@@ -81,13 +81,28 @@ create table if not exists caravan.dead_letter (
   last_at  timestamptz not null default now(),
   state    text not null default 'open',
   reason   text,
+  key_hash bigint generated always as (jsonb_hash_extended(key, 0)) stored,
   constraint dead_letter_pk primary key (id),
-  constraint dead_letter_key_unique unique nulls not distinct (client, source, key),
+  constraint dead_letter_hash_unique unique nulls not distinct (client, source, key_hash),
   constraint dead_letter_state_known check (state in ('retrying', 'open', 'resolved', 'given up'))
 );
+-- In an older install the key itself was indexed: a long one had no room there.
+do $$
+begin
+  if exists (
+    select from pg_constraint where conrelid = 'caravan.dead_letter'::regclass and conname = 'dead_letter_key_unique'
+  ) then
+    alter table caravan.dead_letter
+      add column key_hash bigint generated always as (jsonb_hash_extended(key, 0)) stored,
+      drop constraint dead_letter_key_unique,
+      add constraint dead_letter_hash_unique unique nulls not distinct (client, source, key_hash);
+  end if;
+end
+$$;
 create index if not exists dead_letter_unresolved on caravan.dead_letter (client) where state in ('retrying', 'open');
 comment on table caravan.dead_letter is 'Changes that a client refuses, with the cause; never row data';
 comment on column caravan.dead_letter.client is 'Who refuses it; * where it breaks the contract of its source, for all';
+comment on column caravan.dead_letter.key_hash is 'Stands for the key in the index, which has no room for a long one';
 comment on column caravan.dead_letter.reason is 'Why it was given up';
 
 -- The state of the cleaning, one row, and what it is about to remove.

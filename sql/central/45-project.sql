@@ -1,17 +1,18 @@
 -- Projecting: a client whose mapping does not use all columns of a source gets the others not even as far as to the hub's
 -- connection.
 
--- The propagated columns of each source.
-create or replace function caravan.columns()
+-- The sources as a page describes them: {"public.users": {"key": ["id"], "columns": {"id": "bigint", "name": "text"}}}.
+create or replace function caravan.descriptions()
 returns jsonb
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(jsonb_object_agg(name, columns), '{}') from caravan.source
+  select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}')
+  from caravan.source
 $$;
-comment on function caravan.columns is 'The sources and their columns';
+comment on function caravan.descriptions is 'The sources with their keys and columns';
 
 -- A page with only those columns of its sources that `sources` names, [{"source", "columns": ["name"]}], and the key.
 -- Without `columns` a source is as it was. Each value stays the text that it is: only jsonb would write it anew.

@@ -75,7 +75,7 @@ begin
     select bury.client, r.source, r.key, r.sqlstate, r.message,
       case when caravan.depends_on_others(r.sqlstate) and r.key is not null then 'retrying' else 'open' end
     from jsonb_to_recordset(refusals) as r (source text, key jsonb, sqlstate text, message text)
-    on conflict on constraint dead_letter_key_unique do update
+    on conflict on constraint dead_letter_hash_unique do update
       set sqlstate = excluded.sqlstate, message = excluded.message, last_at = now(), attempts = d.attempts + 1,
         state = case when d.state in ('retrying', 'open') then 'open' else excluded.state end, reason = null
       -- What breaks the contract is found again on the way to each client.

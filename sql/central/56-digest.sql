@@ -15,7 +15,7 @@ end
 $$;
 
 -- The columns of a client's table, [{"name", "type", "modifier"}], each with its value over the source's columns, as
--- caravan.apply would have it at the client. `types` are those of the source's columns. A value of a type that may be
+-- the hub would write it at the client. `types` are those of the source's columns. A value of a type that may be
 -- anybody's is its text. So is one of char(n), which has its blanks in a key and has none in a row: a page has it so.
 create or replace function caravan.mapped_values(columns jsonb, expressions jsonb, types jsonb, is_key boolean)
 returns table (name text, type text, value text, "position" bigint)

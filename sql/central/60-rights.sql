@@ -42,7 +42,7 @@ begin
     execute format('grant usage on schema caravan to %I', role);
     execute format('grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
       caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.next_run, caravan.judge, caravan.run_failed,
-      caravan.columns, caravan.resend, caravan.find_problems to %I', role);
+      caravan.descriptions, caravan.resend, caravan.find_problems to %I', role);
     execute format('grant select on caravan.problems to %I', role);
     -- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
     execute format('grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows,

@@ -3,6 +3,7 @@ package io.caravan;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -26,6 +27,10 @@ final class Json {
           .build();
 
   private Json() {}
+
+  static <T> T read(String text, TypeReference<T> type) throws JsonProcessingException {
+    return MAPPER.readValue(text, type);
+  }
 
   static JsonNode read(String text) throws JsonProcessingException {
     return MAPPER.readTree(text);

@@ -34,12 +34,18 @@ record Names(String schema, String table, String column, String constraint) {
           Map.entry("23P01", "another row excludes it"),
           Map.entry("44000", "a row is outside its view"),
           Map.entry("54000", "a value is too large"),
+          Map.entry("55P03", "a lock was not to be had in time"),
+          Map.entry("57014", "the statement timeout has passed, or somebody has canceled it"),
           Map.entry("P0001", "a trigger or a function refuses it"),
           Map.entry("21", "a row is met twice"),
           Map.entry("22", "a value does not fit"),
           Map.entry("23", "a constraint is violated"),
+          Map.entry("40", "another transaction is in the way"),
           Map.entry("42", "a name or a right is missing, or a statement is wrong"),
-          Map.entry("54", "a value is too large"));
+          Map.entry("53", "a resource is used up"),
+          Map.entry("54", "a value is too large"),
+          Map.entry("55", "something is not ready or in use"),
+          Map.entry("57", "somebody has intervened"));
 
   /** The error in a few words. */
   String say(String sqlState) {

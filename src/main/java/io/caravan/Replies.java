@@ -3,9 +3,12 @@ package io.caravan;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.caravan.client.Source;
 import java.sql.SQLException;
-import java.util.LinkedHashSet;
-import java.util.List;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -38,27 +41,47 @@ public final class Replies {
   }
 
   /**
-   * The sources of a mapping, each with the columns that the mapping and the contract use, unless
-   * these are all.
+   * The sources of a mapping as a page for it describes them, with the columns that the mapping and
+   * the contract use; without those that central does not track.
+   *
+   * @param mapping as JSON
+   * @throws CentralFailure if central can't be asked
+   */
+  public Map<String, Source> described(String mapping) throws Fault, CentralFailure {
+    UsedColumns uses = UsedColumns.of(mapping);
+    Map<String, Source> described = new HashMap<>();
+    try {
+      for (String name : uses.sources()) {
+        Optional<Source> source = sources.described(name);
+        if (source.isPresent()) {
+          Set<String> columns = source.get().columns().keySet();
+          Set<String> used = new HashSet<>(uses.uses(name, columns));
+          used.addAll(contract.uses(name, columns));
+          described.put(name, source.get().with(used));
+        }
+      }
+      return described;
+    } catch (SQLException e) {
+      throw new CentralFailure(e);
+    }
+  }
+
+  /**
+   * The sources of a mapping, each with the columns that are wanted of it, unless these are all.
    *
    * @param mapped the sources with their fingerprints, as JSON
-   * @param mapping as JSON
+   * @param described the sources with the wanted columns
    * @return the same, as {@code caravan.read} takes it
-   * @throws CentralFailure if central can't be asked for the columns
+   * @throws CentralFailure if central can't be asked
    */
-  public String sources(String mapped, String mapping) throws Fault, CentralFailure {
-    UsedColumns uses = UsedColumns.of(mapping);
+  public String wanted(String mapped, Map<String, Source> described) throws CentralFailure {
     try {
       JsonNode all = Json.read(mapped);
       for (JsonNode source : all) {
         String name = source.path("source").asText();
-        List<String> columns = sources.columns(name);
-        Set<String> used = new LinkedHashSet<>(uses.uses(name, columns));
-        used.addAll(contract.uses(name, columns));
-        if (!used.containsAll(columns)) {
-          columns.stream()
-              .filter(used::contains)
-              .forEach(((ObjectNode) source).withArray("columns")::add);
+        Source wanted = described.get(name);
+        if (wanted != null && !sources.described(name).equals(Optional.of(wanted))) {
+          wanted.columns().keySet().forEach(((ObjectNode) source).withArray("columns")::add);
         }
       }
       return all.toString();

@@ -1,15 +1,16 @@
 package io.caravan;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.caravan.client.Source;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
@@ -22,17 +23,15 @@ public final class Sources {
   private static final String CARAVAN = "caravan";
   private static final String TRACKED =
       "select jsonb_array_elements_text(caravan.sources()::jsonb)";
-  private static final String COLUMNS =
-      "select s.key, c from jsonb_each(caravan.columns()) as s,"
-          + " jsonb_array_elements_text(s.value) as c";
+  private static final String DESCRIPTIONS = "select caravan.descriptions()";
   private static final long PAUSE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private Set<String> known = Set.of(CARAVAN);
   private DataSource central;
   private long askAgainAt = System.nanoTime();
   private boolean canBeAsked = true;
-  private Map<String, List<String>> columns = Map.of();
-  private long columnsAt = System.nanoTime() - PAUSE_NANOS;
+  private Map<String, Source> described = Map.of();
+  private long describedAt = System.nanoTime() - PAUSE_NANOS;
 
   /** Where central is. */
   public void setCentral(DataSource central) {
@@ -65,24 +64,23 @@ public final class Sources {
   }
 
   /**
-   * The columns of a source that are propagated, as they were a second ago at most; none of a
-   * source that is not tracked.
+   * A source as central described it a second ago at most; empty where it is not tracked.
+   *
+   * @throws SQLException if central can't be asked
    */
-  synchronized List<String> columns(String source) throws SQLException {
-    if (System.nanoTime() - columnsAt >= PAUSE_NANOS) {
-      Map<String, List<String>> all = new HashMap<>();
+  synchronized Optional<Source> described(String source) throws SQLException {
+    if (System.nanoTime() - describedAt >= PAUSE_NANOS) {
       try (Connection connection = central.getConnection();
           Statement question = connection.createStatement();
-          ResultSet answer = question.executeQuery(COLUMNS)) {
-        while (answer.next()) {
-          all.computeIfAbsent(answer.getString(1), name -> new ArrayList<>())
-              .add(answer.getString(2));
-        }
+          ResultSet answer = question.executeQuery(DESCRIPTIONS)) {
+        answer.next();
+        described = Json.read(answer.getString(1), new TypeReference<>() {});
+      } catch (JsonProcessingException e) {
+        throw new SQLException("central's descriptions can't be read", e);
       }
-      columns = all;
-      columnsAt = System.nanoTime();
+      describedAt = System.nanoTime();
     }
-    return columns.getOrDefault(source, List.of());
+    return Optional.ofNullable(described.get(source));
   }
 
   private Set<String> tracked() throws SQLException {

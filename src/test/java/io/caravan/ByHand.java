@@ -68,6 +68,27 @@ final class ByHand implements AutoCloseable {
     }
   }
 
+  /** Brings one page to the client, also one of a sweep; whether there is more. */
+  boolean page() throws SQLException {
+    try {
+      Position position = Position.of(client, name, mapping);
+      String cursor = position.cursor();
+      String held = null;
+      if (cursor != null && cursor.contains("\"sweep\"")) {
+        String keys = "select caravan.keys(?, ?::jsonb, ?::jsonb, 500) as held";
+        held = call(client, keys, name, mapping, cursor).get("held");
+      }
+      String read = READ.replace("1000, 1000000", "5000, 10000000, ?::jsonb");
+      Map<String, String> page = call(central, read, cursor, position.sources(), held);
+      if (page.get("page") != null) {
+        apply(position.plan(), position.step(), new PageText(page.get("page")));
+      }
+      return "t".equals(page.get("more"));
+    } catch (Fault e) {
+      throw new SQLException(e);
+    }
+  }
+
   private long apply(Plan plan, long step, PageText page) throws SQLException, Fault {
     Statements statements = plan.statements(pool::getConnection, page.sources());
     if (page.cleared().isEmpty() && !statements.areMixed()) {

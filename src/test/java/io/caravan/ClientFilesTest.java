@@ -80,12 +80,12 @@ class ClientFilesTest {
 
   @Test
   void aPropertyThatAPoolDoesNotHaveLeavesOutTheClient() {
-    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "keepaliveTime", "keepAlive");
+    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "lockTimeout: ", "lockedTimeout: ");
 
     caravan.start();
 
     awaitServed("shop");
-    assertThat(whyNotLoaded()).contains("clients/blog.camel.yaml: ", "keepAlive");
+    assertThat(whyNotLoaded()).contains("clients/blog.camel.yaml: ", "lockedTimeout");
   }
 
   @Test

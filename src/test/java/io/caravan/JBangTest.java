@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.spi.ToolProvider;
 import org.apache.commons.io.FileUtils;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterEach;
@@ -17,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * {@code camel run --dev}, on the project's own folder as it is in a checkout, and the databases of
+ * {@code camel run --dev}, on the project's own folder as it is after a build, and the databases of
  * the demo.
  */
 class JBangTest {
@@ -29,7 +30,10 @@ class JBangTest {
   void aProjectFolder() throws IOException {
     project = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "jbang");
     FileUtils.copyDirectoryToDirectory(Path.of("routes").toFile(), project.toFile());
-    FileUtils.copyDirectory(Path.of("src/main").toFile(), project.resolve("src/main").toFile());
+    Path jar = Files.createDirectories(project.resolve("target")).resolve("caravan.jar");
+    ToolProvider.findFirst("jar")
+        .orElseThrow()
+        .run(System.out, System.err, "cf", jar.toString(), "-C", "target/classes", ".");
     Files.copy(
         Path.of("application-dev.properties"), project.resolve("application-dev.properties"));
     StringBuilder settings = new StringBuilder(Files.readString(Path.of("application.properties")));

@@ -49,7 +49,7 @@ class StuckLetterTest {
         update users set name = 'fits' where id = 1;
         """);
     caravan.awaitEqual("select 'fits'", "blog", "select max(name) from members where id = 1");
-    await().until(() -> why().contains("not now"));
+    await().until(() -> why().contains("P0001"));
 
     central("drop trigger refuse on caravan.dead_letter");
 
@@ -84,7 +84,7 @@ class StuckLetterTest {
                 + "create trigger halt before insert on members for each row when (new.id > 4) execute function halt()");
     caravan.start();
     awaitState("resolved");
-    await().until(() -> why().contains("wait"));
+    await().until(() -> why().contains("53100"));
     caravan.stop();
     central("update caravan.dead_letter set state = 'open'");
     caravan.database("blog").execute("drop trigger halt on members");

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
 import java.nio.file.Path;
-import java.util.List;
+import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
 
 /** After another history of central, clients show it their keys, and what is gone is deleted. */
@@ -87,29 +87,11 @@ class SweepTest {
 
   /** Brings the next page to the client; whether there is more. */
   private boolean page() {
-    List<String> standing =
-        client
-            .query("select cursor, step, sources from caravan.standing('blog', '" + FILTERED + "')")
-            .get(0);
-    String cursor = standing.get(0) == null ? "null" : "'" + standing.get(0) + "'";
-    String held =
-        cursor.contains("\"sweep\"")
-            ? client.value(
-                "select quote_literal(caravan.keys('blog', '%s', %s, 500))"
-                    .formatted(FILTERED, cursor))
-            : "null";
-    List<String> page =
-        central
-            .query(
-                "select quote_literal(page), more from caravan.read(%s, '%s', 5000, 10000000, %s)"
-                    .formatted(cursor, standing.get(2), held))
-            .get(0);
-    if (page.get(0) != null) {
-      String apply = "select outcome from caravan.apply('blog', %s, '%s', %s, '[]')";
-      assertThat(client.value(apply.formatted(standing.get(1), FILTERED, page.get(0))))
-          .isEqualTo("applied");
+    try (ByHand hand = new ByHand(central, client, "blog", FILTERED.replace("''", "'"))) {
+      return hand.page();
+    } catch (SQLException e) {
+      throw new IllegalStateException(e.getMessage(), e);
     }
-    return page.get(1).equals("t");
   }
 
   private String cursor() {

@@ -4,12 +4,13 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.caravan.Replies;
 import io.caravan.Cause;
 import io.caravan.CentralFailure;
 import io.caravan.Fault;
+import io.caravan.Replies;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
+import io.caravan.client.Source;
 import io.caravan.client.Statements;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -84,13 +85,15 @@ public final class Applying implements CamelContextAware {
   public Map<String, Object> stand(
       @Header("client") String client, @Header("mapping") String mapping)
       throws SQLException, Fault, CentralFailure {
+    Map<String, Source> described = replies.described(mapping);
     try (Connection connection = connections(client).open()) {
       Position position = Position.of(connection, client, mapping);
-      plans.put(client, position.plan());
+      Plan plan = plans.merge(client, position.plan(), (old, now) -> old.fits(now) ? old : now);
+      plan.check(connection, described);
       Map<String, Object> row = new HashMap<>();
       row.put("step", position.step());
       row.put("cursor", replies.cursor(position.cursor(), position.plan().sources()));
-      row.put("sources", replies.sources(position.sources(), mapping));
+      row.put("sources", replies.wanted(position.sources(), described));
       row.put("recent", position.isRecent());
       return row;
     }
@@ -195,7 +198,7 @@ public final class Applying implements CamelContextAware {
       if (result.isEmpty()) {
         connection.rollback();
         headers.put("outcome", "enlarged");
-        headers.put("cursor", cursor.get());
+        headers.put("cursor", replies.cursor(cursor.get(), plan(client).sources()));
         headers.put("pageRows", pageRows * LARGER);
         headers.put("pageBytes", pageBytes * LARGER);
         return;

@@ -31,8 +31,8 @@ public final class PageTransaction {
   private static final String MOVE =
       """
       update caravan.cursor as c
-      set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint),
-        cursor = pg_catalog.jsonb_build_object('filled', c.cursor -> 'filled') || ?::jsonb || ?::jsonb,
+      set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint),
+        cursor = pg_catalog.jsonb_build_object('filled'::text, c.cursor -> 'filled'::text) || ?::jsonb || ?::jsonb,
         applied_at = pg_catalog.now()
       where c.client = ?
       returning c.step, c.cursor::text

@@ -7,12 +7,10 @@ import org.postgresql.util.ServerErrorMessage;
 
 /** Tells errors that are a row's from those of the client: only the former refuse the row. */
 public final class RowErrors {
-  // Connection, transaction state, login, deadlock, resources, operator, system, and what is
-  // missing.
+  // Connection, state of the transaction, prepared statement, login, name or right, lock, resource,
+  // operator, disk.
   private static final Set<String> OF_THE_CLIENT =
-      Set.of(
-          "", "08", "0A", "25", "26", "28", "34", "3D", "3F", "40", "42", "53", "55", "57", "58",
-          "F0", "XX");
+      Set.of("", "08", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58");
   private static final String ROW_SECURITY = "ExecWithCheckOptions";
 
   private RowErrors() {}

@@ -22,16 +22,16 @@ public record Catalog(Map<String, Table> tables) {
   // One query, and so one snapshot of the catalog.
   private static final String TABLES =
       """
-      select coalesce(json_object_agg(named.name, json_build_object(
+      select coalesce(pg_catalog.json_object_agg(named.name, pg_catalog.json_build_object(
         'id', named.id::oid::bigint,
         'file', coalesce(pg_catalog.pg_relation_filenode(named.id), 0)::bigint,
         'name', (
-          select format('%I.%I', nspname, relname)
+          select pg_catalog.format('%I.%I', nspname, relname)
           from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
           where c.oid = named.id
         ),
         'columns', (
-          select json_object_agg(a.attname, json_build_object(
+          select pg_catalog.json_object_agg(a.attname, pg_catalog.json_build_object(
             'type', pg_catalog.format_type(a.atttypid, -1),
             'category', t.typcategory,
             'base', pg_catalog.format_type(t.oid, -1),
@@ -58,9 +58,9 @@ public record Catalog(Map<String, Table> tables) {
           where a.attrelid = named.id and a.attnum > 0 and not a.attisdropped
         ),
         'indexes', (
-          select coalesce(json_agg(json_build_object(
+          select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'columns', (
-              select coalesce(json_agg(a.attname order by looked.place), '[]')
+              select coalesce(pg_catalog.json_agg(a.attname order by looked.place), '[]')
               from (
                 select u.attnum, u.place
                 from pg_catalog.unnest(i.indkey::int2[]) with ordinality as u (attnum, place)
@@ -80,7 +80,7 @@ public record Catalog(Map<String, Table> tables) {
           where i.indrelid = named.id and (i.indisunique or i.indisexclusion)
         ),
         'parents', (
-          select coalesce(json_agg(distinct f.confrelid::bigint), '[]')
+          select coalesce(pg_catalog.json_agg(distinct f.confrelid::bigint), '[]')
           from pg_catalog.pg_constraint f
           where f.conrelid = named.id and f.contype = 'f'
         ),

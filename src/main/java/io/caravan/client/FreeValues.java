@@ -18,9 +18,9 @@ final class FreeValues {
   private static final Set<String> FLOATS = Set.of("real", "double precision");
   private static final Map<String, String> MOST =
       Map.of(
-          "smallint", "32767",
-          "integer", "2147483647",
-          "bigint", "9223372036854775807");
+          "smallint", "32767::numeric",
+          "integer", "2147483647::numeric",
+          "bigint", "9223372036854775807::numeric");
 
   private final Table table;
   private final Target target;
@@ -79,15 +79,15 @@ final class FreeValues {
         base.equals("numeric") ? mostOfDigits(column.modifier()) : MOST.getOrDefault(base, "");
     if (!most.isEmpty()) {
       return Optional.of(
-          "(case when %1$s::numeric + x.n < %3$s then %1$s::numeric + x.n else %2$s::numeric - x.n end)::%4$s"
+          "(case when %1$s::numeric + x.n::numeric < %3$s then %1$s::numeric + x.n::numeric else %2$s::numeric - x.n::numeric end)::%4$s"
               .formatted(
                   extreme("greatest", "max", same), extreme("least", "min", same), most, base));
     }
     String top = extreme("greatest", "max", same);
     if (FLOATS.contains(base)) {
-      return Optional.of(top + " + x.n");
+      return Optional.of(top + " + x.n::double precision");
     } else if (base.startsWith("time") || base.equals("interval")) {
-      return Optional.of(top + " + x.n * interval '1 s'");
+      return Optional.of(top + " + x.n::double precision * interval '1 s'");
     }
     return switch (base) {
       case "money" -> Optional.of(top + " + x.n::int::money");
@@ -111,18 +111,26 @@ final class FreeValues {
     } else if (length > 0) {
       // So short that at random it would soon be somebody's.
       return Optional.of(
-          """
-          (
-            select free.v
-            from (select distinct pg_catalog.left(pg_catalog.md5(i::text), %1$d) as v from pg_catalog.generate_series(1, 500) as i) as free
-            where not exists (select from %2$s as o where o.%3$s = free.v)
-            order by 1
-            offset (x.n - 1) %% 10
-            limit 1
-          )"""
-              .formatted(length, table.name(), Statements.quoted(name)));
+          unused(
+              "(select distinct pg_catalog.left(pg_catalog.md5(i::text), %d) as v from pg_catalog.generate_series(1, 500) as i) as few"
+                  .formatted(length),
+              name));
     }
     return Optional.of(random());
+  }
+
+  /** One of few values that no row has. */
+  private String unused(String few, String name) {
+    return """
+    (
+      select free.v
+      from (select v from %1$s) as free (v)
+      where not exists (select from %2$s as o where o.%3$s = free.v)
+      order by 1
+      offset (x.n - 1::bigint) %% 10::bigint
+      limit 1
+    )"""
+        .formatted(few, table.name(), Statements.quoted(name));
   }
 
   private static String random() {
@@ -135,7 +143,7 @@ final class FreeValues {
     }
     int digits = (modifier - 4) >> 16;
     int scale = (modifier - 4) & 2047;
-    return "10::numeric ^ " + (digits - scale) + " - 1";
+    return "10::numeric ^ " + (digits - scale) + "::numeric - 1::numeric";
   }
 
   /** The least or the greatest of the values of some columns. An infinite one has no neighbour. */

@@ -2,12 +2,14 @@ package io.caravan.client;
 
 import io.caravan.Fault;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.postgresql.util.PSQLException;
 
 /**
  * A mapping that was held against its client's tables, and what follows from both: it holds until
@@ -19,6 +21,7 @@ public final class Plan {
   private final List<Target> targets;
   private final Map<Target, Integer> numbers;
   private final Map<Map<String, Source>, Statements> statements = new HashMap<>();
+  private Map<String, Source> checked = Map.of();
 
   private Plan(
       Mapping mapping, Catalog catalog, List<Target> targets, Map<Target, Integer> numbers) {
@@ -65,6 +68,48 @@ public final class Plan {
     return ids;
   }
 
+  /** Whether another plan is the same: what was made for this one holds for it, too. */
+  public boolean fits(Plan other) {
+    return mapping.equals(other.mapping)
+        && catalog.equals(other.catalog)
+        && numbers.equals(other.numbers);
+  }
+
+  /**
+   * Has the client's database read the statements for these sources, so that an expression that it
+   * can't compute is found though nothing changes.
+   *
+   * @param sources as a page describes them
+   * @throws SQLException if a statement is none
+   * @throws Fault if the mapping does not fit the sources
+   */
+  public synchronized void check(Connection connection, Map<String, Source> sources)
+      throws SQLException, Fault {
+    if (!sources.equals(checked)) {
+      Statements made = make(connection, sources);
+      for (Target target : made.targets()) {
+        try (PreparedStatement statement = connection.prepareStatement(made.upsert(target))) {
+          statement.getMetaData();
+        } catch (SQLException e) {
+          throw titled(target, e);
+        }
+      }
+      statements.put(sources, made);
+      checked = sources;
+    }
+  }
+
+  private static SQLException titled(Target target, SQLException error) {
+    String text = error.getMessage();
+    if (error instanceof PSQLException fromServer && fromServer.getServerErrorMessage() != null) {
+      text = fromServer.getServerErrorMessage().getMessage();
+    }
+    SQLException titled =
+        new SQLException(target.title() + ": " + text, error.getSQLState(), error.getErrorCode());
+    titled.addSuppressed(error);
+    return titled;
+  }
+
   /**
    * The statements for pages of these sources.
    *
@@ -75,20 +120,19 @@ public final class Plan {
       throws SQLException, Fault {
     Statements known = statements.get(sources);
     if (known == null) {
-      known = make(client, sources);
+      try (Connection connection = client.open()) {
+        known = make(connection, sources);
+      }
       statements.put(sources, known);
     }
     return known;
   }
 
-  private Statements make(Connections client, Map<String, Source> sources)
+  private Statements make(Connection connection, Map<String, Source> sources)
       throws SQLException, Fault {
     Set<String> named = new LinkedHashSet<>();
     sources.values().forEach(source -> named.addAll(source.columns().values()));
-    Map<String, Catalog.Type> types;
-    try (Connection connection = client.open()) {
-      types = Catalog.types(connection, named);
-    }
+    Map<String, Catalog.Type> types = Catalog.types(connection, named);
     MappingCheck check = new MappingCheck(mapping, catalog);
     for (Target target : targets) {
       if (sources.containsKey(target.source())) {

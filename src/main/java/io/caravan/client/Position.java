@@ -10,8 +10,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeSet;
+import java.util.TreeMap;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -39,8 +38,8 @@ public record Position(long step, String cursor, boolean isRecent, String source
       """
       update caravan.cursor as c
       set tables = ?::jsonb,
-        cursor = case when c.cursor is not null then pg_catalog.jsonb_set(c.cursor, '{filled}', (c.cursor -> 'filled') - ?::text[]) end,
-        step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint)
+        cursor = case when c.cursor is not null then pg_catalog.jsonb_set(c.cursor, '{filled}'::text[], (c.cursor -> 'filled'::text) - ?::text[]) end,
+        step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint)
       where c.client = ? and c.step = ?
       """;
 
@@ -65,7 +64,7 @@ public record Position(long step, String cursor, boolean isRecent, String source
                   row.getBoolean(3),
                   sources(plan, mapping),
                   plan);
-          Set<String> remade = remade(plan, row.getString(4));
+          Map<String, String> remade = remade(plan, row.getString(4));
           if (!remade.isEmpty() || !isNoted(plan, row.getString(4))) {
             note(connection, client, position, tables, remade);
             return of(connection, client, mapping);
@@ -83,16 +82,20 @@ public record Position(long step, String cursor, boolean isRecent, String source
   }
 
   private static void note(
-      Connection connection, String client, Position position, String tables, Set<String> remade)
+      Connection connection,
+      String client,
+      Position position,
+      String tables,
+      Map<String, String> remade)
       throws SQLException {
     try (PreparedStatement note = connection.prepareStatement(NOTE)) {
       note.setString(1, tables);
-      note.setArray(2, connection.createArrayOf("text", remade.toArray()));
+      note.setArray(2, connection.createArrayOf("text", remade.keySet().toArray()));
       note.setString(3, client);
       note.setLong(4, position.step);
       if (note.executeUpdate() == 1 && !remade.isEmpty()) {
         LoggerFactory.getLogger("caravan." + client)
-            .warn("the table was made anew, so it is filled again: {}", remade);
+            .warn("{}: made again, so {} is filled again", remade.values(), remade.keySet());
       }
     }
   }
@@ -109,16 +112,16 @@ public record Position(long step, String cursor, boolean isRecent, String source
     }
   }
 
-  /** The sources whose tables are others than those that are noted. */
-  private static Set<String> remade(Plan plan, String noted) throws SQLException {
-    Set<String> sources = new TreeSet<>();
+  /** The sources whose tables are others than those that are noted, each with its table. */
+  private static Map<String, String> remade(Plan plan, String noted) throws SQLException {
+    Map<String, String> sources = new TreeMap<>();
     if (noted != null) {
       Map<String, Long> before = parsed(noted);
       Map<String, Long> now = plan.tables();
       for (Target target : plan.mapping().targets()) {
         Long known = before.get(target.table());
         if (known != null && !known.equals(now.get(target.table()))) {
-          sources.add(target.source());
+          sources.put(target.source(), target.table());
         }
       }
     }

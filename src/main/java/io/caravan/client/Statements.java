@@ -46,8 +46,8 @@ public final class Statements {
       """
       with moved as (
         update caravan.cursor as c
-        set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint),
-          cursor = pg_catalog.jsonb_build_object('filled', c.cursor -> 'filled') || ?::jsonb,
+        set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint),
+          cursor = pg_catalog.jsonb_build_object('filled'::text, c.cursor -> 'filled'::text) || ?::jsonb,
           applied_at = pg_catalog.now()
         where c.client = ?::text and c.step = ?::bigint and (%1$s)
         returning c.step, c.cursor
@@ -226,7 +226,7 @@ public final class Statements {
         .distinct()
         .map(
             t ->
-                "pg_catalog.pg_relation_filenode(%1$d::oid) = %2$d and pg_catalog.row_security_active(%1$d::oid) = %3$s"
+                "pg_catalog.pg_relation_filenode(%1$d::oid) = %2$d::oid and pg_catalog.row_security_active(%1$d::oid) = %3$s"
                     .formatted(t.id(), t.file(), t.isSecured()))
         .reduce("true", (one, other) -> one + " and " + other);
   }
@@ -301,13 +301,20 @@ public final class Statements {
     Table table = table(target);
     StringBuilder select = new StringBuilder("select ");
     List<String> keys = keyColumns(target);
+    List<String> order = List.copyOf(source.columns().keySet());
     for (int k = 0; k < keys.size(); k++) {
+      String name = source.key().get(k);
+      // Of keys that are equal and written differently, 1.0 and 1.00, the row has its own. The text
+      // of a padded one has lost its padding.
+      String value =
+          source.columns().get(name).equals("bpchar")
+              ? "-> 0 ->> " + k
+              : "->> " + (order.indexOf(name) + 1);
       select.append(
-          "(change.\"caravan.change\" -> 0 ->> %d)::%s as k%d, "
-              .formatted(k, table.columns().get(keys.get(k)).type(), k));
+          "(change.\"caravan.change\" %s)::%s as k%d, "
+              .formatted(value, table.columns().get(keys.get(k)).type(), k));
     }
     List<String> computed = new ArrayList<>();
-    List<String> order = List.copyOf(source.columns().keySet());
     int v = 0;
     for (Map.Entry<String, String> column : target.columns().entrySet()) {
       String type = table.columns().get(column.getKey()).type();

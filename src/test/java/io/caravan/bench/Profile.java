@@ -6,8 +6,8 @@ import java.util.List;
 
 /**
  * Where the time of a change goes, from its commit in central to that at a client: how long it
- * waits until the hub looks, how long PostgreSQL is at work in Caravan's functions (by its own
- * count, {@code track_functions}), and the rest, in which the hub works and all wait for a core.
+ * waits until the hub looks, how long PostgreSQL is at work in Caravan's functions and for a page
+ * (by its own count), and the rest, in which the hub works and all wait for a core.
  */
 final class Profile implements Section {
   // A hub that looks less often is asleep most of the time, and rung for.
@@ -42,15 +42,27 @@ final class Profile implements Section {
     double between = 1000 * delivery.secondsInCentral() / news.calls;
     double wait = between > LONGEST_LOOK_MILLIS ? 0 : between / 2;
     double read = Function.await(caravan.central(), "read").millis;
-    double apply = Function.await(caravan.clients().get(0), "apply").millis;
+    double apply = pageMillis(caravan.clients().get(0));
     double all = delivery.millis().mean();
     profile
         .add("until the hub looks", "ms", wait)
         .add("caravan.news", "ms", news.millis)
         .add("caravan.read", "ms", read)
-        .add("caravan.apply", "ms", apply)
+        .add("a page at a client", "ms", apply)
         .add("the rest", "ms", all - wait - news.millis - read - apply)
         .add("from commit to commit", "ms", all);
+  }
+
+  /** How long a client's sessions are at work for each page, which moves the cursor once. */
+  private static double pageMillis(Database client) {
+    String millis =
+        """
+        select coalesce(d.active_time / nullif(t.n_tup_upd, 0), 0)
+        from pg_stat_database d, pg_stat_user_tables t
+        where d.datname = current_database() and t.relid = 'caravan.cursor'::regclass
+        """;
+    Waiting.until("pages are counted", () -> Double.parseDouble(client.value(millis)) > 0);
+    return Double.parseDouble(client.value(millis));
   }
 
   /**
