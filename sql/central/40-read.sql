@@ -434,7 +434,7 @@ begin
 
   if cardinality(next) > 0 then
     for change in select * from caravan.find_all(next) loop
-      cut := bytes >= max_bytes;
+      cut := changes > 0 and bytes >= max_bytes;
       exit when cut;
       position := change.id;
       changes := changes + 1;

@@ -196,6 +196,22 @@ class UniqueValuesMoveTest extends WithBlog {
         "select * from tasks order by id");
   }
 
+  @Test
+  void aLocalRowKeepsItsValueThoughItsKeyWasCentralsForAMoment() {
+    givenTasks(1, 4, "");
+    blog().execute("insert into tasks values (99, 0, 50)");
+    caravan.stop();
+
+    central.execute("insert into tasks values (99, 0, 99)");
+    central.execute(
+        "delete from tasks where id = 99; update tasks set position = 3 - position where id < 3");
+    caravan.start();
+
+    awaitEqual(
+        "select * from tasks union all values (99, 0, 50) order by id",
+        "select * from tasks order by id");
+  }
+
   private void givenTasks(int lists, int each, String check) {
     central.execute(
         """

@@ -145,14 +145,18 @@ public final class Applying implements CamelContextAware {
   }
 
   /**
-   * Lets only those errors pass for which a client refuses rows.
+   * One statement has failed.
    *
+   * @param headers {@code isOne} is set to false, where the client refuses it for the sake of some
+   *     rows
    * @throws SQLException any other error, as it is
    */
-  public void onlyForRows(@ExchangeException SQLException error) throws SQLException {
+  public void failed(@ExchangeException SQLException error, @Headers Map<String, Object> headers)
+      throws SQLException {
     if (!RowErrors.isOfARow(error)) {
       throw error;
     }
+    headers.put("isOne", false);
   }
 
   /**
@@ -199,8 +203,8 @@ public final class Applying implements CamelContextAware {
         connection.rollback();
         headers.put("outcome", "enlarged");
         headers.put("cursor", replies.cursor(cursor.get(), plan(client).sources()));
-        headers.put("pageRows", pageRows * LARGER);
-        headers.put("pageBytes", pageBytes * LARGER);
+        headers.put("pageRows", larger(pageRows));
+        headers.put("pageBytes", larger(pageBytes));
         return;
       }
       List<Refusal> refused = result.get();
@@ -210,7 +214,7 @@ public final class Applying implements CamelContextAware {
         store(client, rows, headers);
       }
       PageTransaction.Applied applied =
-          transaction.move(client, text.cursor(), sweep(refused, text));
+          transaction.move(client, text.cursor(), sweep(refused, text, plan(client)));
       connection.commit();
       headers.put("outcome", "applied");
       headers.put("step", applied.step());
@@ -238,19 +242,25 @@ public final class Applying implements CamelContextAware {
             first.message());
   }
 
-  /** A source that can't be cleared is swept: its rows go one by one. */
-  private static String sweep(List<Refusal> refused, PageText text) {
+  /**
+   * A source that can't be cleared is swept: its rows go one by one, then those of later sources.
+   */
+  private static String sweep(List<Refusal> refused, PageText text, Plan plan) {
     ObjectNode besides = JSON.createObjectNode();
+    Set<String> uncleared = new HashSet<>();
     refused.stream()
         .map(Refusal::change)
         .filter(change -> change.key().equals("null"))
+        .forEach(change -> uncleared.add(change.source()));
+    plan.sources().stream()
+        .filter(uncleared::contains)
         .findFirst()
         .ifPresent(
-            change -> {
+            source -> {
               ObjectNode sweep = besides.putObject("sweep");
-              sweep.put("source", change.source());
+              sweep.put("source", source);
               ArrayNode key = sweep.putArray("key");
-              text.sources().get(change.source()).key().forEach(key::add);
+              text.sources().get(source).key().forEach(key::add);
               sweep.put("target", 0);
               sweep.putNull("after");
               sweep.put("confirmed", true);
@@ -288,6 +298,10 @@ public final class Applying implements CamelContextAware {
               "key", new com.fasterxml.jackson.databind.util.RawValue(refusal.change().key()));
     }
     return list.toString();
+  }
+
+  private static int larger(int bound) {
+    return (int) Math.min((long) bound * LARGER, Integer.MAX_VALUE);
   }
 
   private String words(SQLException error) {

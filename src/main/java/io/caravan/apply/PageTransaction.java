@@ -234,6 +234,7 @@ public final class PageTransaction {
     }
     while (circle.size() > 1) {
       long writtenBefore = written;
+      long removedBefore = removed;
       execute("savepoint circle; savepoint piece");
       List<Change> changes = changesOf(circle);
       List<Refusal> left = circle;
@@ -245,6 +246,7 @@ public final class PageTransaction {
       }
       execute("rollback to savepoint circle; release savepoint circle");
       written = writtenBefore;
+      removed = removedBefore;
       if (left == circle) {
         break; // the client does not let go of the values
       }

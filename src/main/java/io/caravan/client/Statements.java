@@ -164,8 +164,8 @@ public final class Statements {
   }
 
   /**
-   * Takes the unique values from rows that are about to go or to get others, and gives them some
-   * that are in nobody's way. Parameter: the changes. Empty where that can't be done.
+   * Takes the unique values from rows that are about to get others, and gives them some that are in
+   * nobody's way. Parameter: the changes. Empty where that can't be done.
    */
   public Optional<String> vacate(Target target) {
     Map<String, String> values = new FreeValues(table(target), target).all();
@@ -178,8 +178,10 @@ public final class Statements {
                 update %s as t
                 set %s
                 from (
-                  select change."caravan.change" as change, pg_catalog.row_number() over () as n
-                  from %s
+                  select b.key, pg_catalog.row_number() over () as n
+                  from (
+                    %s
+                  ) as b
                 ) as x
                 where %s"""
                     .formatted(
@@ -187,8 +189,8 @@ public final class Statements {
                         values.entrySet().stream()
                             .map(e -> quoted(e.getKey()) + " = " + e.getValue())
                             .collect(joining(", ")),
-                        elements(target.source()),
-                        matches(target, "(x.change -> 0)")));
+                        brought(target),
+                        matches(target, "x.key")));
   }
 
   private String changes(List<Target> removing, List<Target> writing, boolean moves) {
@@ -226,7 +228,7 @@ public final class Statements {
         .distinct()
         .map(
             t ->
-                "pg_catalog.pg_relation_filenode(%1$d::oid) = %2$d::oid and pg_catalog.row_security_active(%1$d::oid) = %3$s"
+                "coalesce(pg_catalog.pg_relation_filenode(%1$d::oid), 0::oid) = %2$d::oid and pg_catalog.row_security_active(%1$d::oid) = %3$s"
                     .formatted(t.id(), t.file(), t.isSecured()))
         .reduce("true", (one, other) -> one + " and " + other);
   }
