@@ -666,10 +666,10 @@ declare
   next jsonb;
 begin
   insert into caravan.suspect (run, key)
-  select after_orphans.run.id, key
-  from jsonb_array_elements(answer -> 'keys') as key, caravan.source s
+  select after_orphans.run.id, k.key
+  from jsonb_array_elements(answer -> 'keys') as k (key), caravan.source s
   -- What is no key would stop all others, were it to be repaired.
-  where s.name = after_orphans.run.source and key = caravan.typed_key(s.id, key)
+  where s.name = after_orphans.run.source and k.key = caravan.typed_key(s.id, k.key)
   on conflict do nothing;
   run.question := case when answer -> 'after' = 'null' then run.question - 'owned_keys' - 'after'
     else run.question || jsonb_build_object('after', answer -> 'after') end;

@@ -181,7 +181,8 @@ class ReconcileRaceTest {
         .until(() -> !central.query(ended + run).isEmpty());
     return central.value(
         """
-        select concat('[', string_agg(f.key #>> '{}', ', ' order by f.key), '] ', min(repaired), ' repaired')
+        select concat('[', string_agg(f.key #>> '{}', ', ' order by f.key), '] ', min(repaired), ' repaired',
+          min(case when state <> 'done' or notes <> '{}' then concat(' ', state, ' ', notes) end))
         from caravan.reconciliation
         left join lateral (select f #> '{key,0}' from jsonb_array_elements(found) as f) as f (key) on true
         where id = %s
