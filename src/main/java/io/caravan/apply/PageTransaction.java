@@ -104,7 +104,9 @@ public final class PageTransaction {
       refused.addAll(rows);
       return others == Others.IN_WINDOW ? Optional.empty() : Optional.of(refused);
     }
-    for (int before = -1; !rows.isEmpty() && rows.size() != before; ) {
+    // Where not one got in, another order changes nothing.
+    int before = others == Others.NONE ? changes.size() : -1;
+    while (!rows.isEmpty() && rows.size() != before) {
       before = rows.size();
       List<Change> reversed = new ArrayList<>(changesOf(rows));
       Collections.reverse(reversed);

@@ -1,6 +1,8 @@
 package io.caravan.client;
 
+import com.zaxxer.hikari.SQLExceptionOverride;
 import io.caravan.Pool;
+import java.sql.SQLException;
 
 /**
  * The connections to one client's PostgreSQL, with settings that suit a pump. Each of them can be
@@ -28,6 +30,16 @@ public final class ClientPool extends Pool {
     setInitializationFailTimeout(-1);
     applySettings();
     addDataSourceProperty("prepareThreshold", 1);
+    setExceptionOverride(
+        new SQLExceptionOverride() {
+          // A client's trigger may raise it for a row; the pool takes it for a broken connection.
+          @java.lang.Override
+          public Override adjudicate(SQLException error) {
+            return "0A000".equals(error.getSQLState())
+                ? Override.DO_NOT_EVICT
+                : Override.CONTINUE_EVICT;
+          }
+        });
   }
 
   /**
