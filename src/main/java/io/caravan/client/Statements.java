@@ -20,6 +20,9 @@ import java.util.stream.Stream;
  *
  * <p>All names are qualified: only the expressions of a mapping find theirs in the search path.
  *
+ * <p>Whether a key is noted is asked for each row in a subquery of its own: PostgreSQL would join
+ * all notes where they are few, with a plan that it keeps when they are many.
+ *
  * <p>Relies on: all parts of one statement see the same rows, those of before. What has to happen
  * in an order is forced by a reference: a row is inserted after those of its table that make room
  * for it are gone. Foreign keys are checked at the end of the statement.
@@ -273,7 +276,7 @@ public final class Statements {
               , n%1$d as (
                 insert into caravan.owned (target, key)
                 select %2$d, b.key from b%1$d as b
-                where not exists (select from caravan.owned as o where o.target = %2$d and o.key = b.key)
+                where (select o.target from caravan.owned as o where o.target = %2$d and o.key = b.key) is null
               )"""
                 .formatted(i, numbers.get(target));
     return """
