@@ -118,8 +118,8 @@ public final class PageText {
   /** The changes one by one, in their order. */
   public List<Change> list() {
     List<Change> list = new ArrayList<>();
-    try (JsonParser parser = JSON.createParser(changes())) {
-      String changes = changes();
+    String changes = changes();
+    try (JsonParser parser = JSON.createParser(changes)) {
       parser.nextToken();
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
         String source = parser.currentName();

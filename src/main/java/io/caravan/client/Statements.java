@@ -328,13 +328,13 @@ public final class Statements {
         select.append(
             "(change.\"caravan.change\" ->> %d)::%s as v%d, ".formatted(position + 1, type, v));
       } else {
-        computed.add("(%s)::%s as v%d".formatted(escaped(column.getValue()), type, v));
+        computed.add("(%s)::%s as v%d".formatted(QuestionMarks.escape(column.getValue()), type, v));
         select.append("computed.v%d, ".formatted(v));
       }
       v++;
     }
     if (target.isFiltered()) {
-      computed.add("(%s) as passes".formatted(escaped(target.where())));
+      computed.add("(%s) as passes".formatted(QuestionMarks.escape(target.where())));
     }
     return select
         .append("change.\"caravan.change\" -> 0 as key\n  from ")
@@ -351,7 +351,8 @@ public final class Statements {
     String isGone = "pg_catalog.jsonb_array_length(change.\"caravan.change\") = 1";
     String computed = "";
     if (target.isFiltered()) {
-      String passes = "coalesce((%s), false) as passes".formatted(escaped(target.where()));
+      String passes =
+          "coalesce((%s), false) as passes".formatted(QuestionMarks.escape(target.where()));
       computed = lateral(List.of(passes), source);
       isGone = "(" + isGone + " or not computed.passes)";
     }
@@ -473,10 +474,5 @@ public final class Statements {
     return (text.contains("\\") ? " E'" : "'")
         + text.replace("\\", "\\\\").replace("'", "''")
         + "'";
-  }
-
-  /** An expression as JDBC takes it: a question mark that is an operator is written twice. */
-  private static String escaped(String expression) {
-    return QuestionMarks.escape(expression);
   }
 }
