@@ -87,7 +87,8 @@ public final class PageText {
    * @param mayGrow whether the page may be read again with more of them
    */
   public PageTransaction.Others others(boolean mayGrow) {
-    if (cursor.contains("\"fill\":")) {
+    // A page of a window leaves out what is filled; the last one of a fill says it.
+    if (cursor.contains("\"filled\":")) {
       return PageTransaction.Others.OF_A_FILL;
     }
     return mayGrow && cursor.contains("\"window\":")
