@@ -144,9 +144,7 @@ class IsolationTest {
 
       wire.delay(Duration.ofMillis(500));
       central.execute("update users set name = repeat('x', 20000000) where id = 1");
-      await()
-          .atMost(Duration.ofSeconds(30))
-          .until(() -> !central.query(UNTAKEN_ANSWERS).isEmpty());
+      await().atMost(Duration.ofSeconds(30)).until(() -> !central.query(UNTAKEN_ANSWERS).isEmpty());
       wire.silence();
 
       await().atMost(Duration.ofSeconds(30)).until(() -> central.query(UNTAKEN_ANSWERS).isEmpty());
