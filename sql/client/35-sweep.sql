@@ -55,14 +55,14 @@ begin
       select jsonb_agg(k.key)
       from (
         select o.key
-        from caravan.owned o
+        from caravan.replicated o
         where o.target = (select caravan.number_of(client, swept)) and (after is null or o.key > after)
         order by o.key
         limit most
       ) as k
     );
     if after is null then
-      total := (select count(*) from caravan.owned o where o.target = (select caravan.number_of(client, swept)));
+      total := (select count(*) from caravan.replicated o where o.target = (select caravan.number_of(client, swept)));
     end if;
   end if;
   return jsonb_build_object('keys', coalesce(keys, '[]'), 'targets', cardinality(targets), 'total', total);

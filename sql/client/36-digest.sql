@@ -134,7 +134,7 @@ begin
   if question ? 'owned' then
     condition := condition || format($q$
       and exists (
-        select from caravan.owned o
+        select from caravan.replicated o
         where o.target = %L and %s & %s = any (%L) and %s
       )
     $q$, caravan.number_of(client, target), caravan.key_hash(owned_parts, key_types, seed),
@@ -161,7 +161,7 @@ set work_mem = '64MB'
 as $$
 declare
   most constant numeric := 250000;
-  rows constant numeric := greatest((select reltuples from pg_class where oid = 'caravan.owned'::regclass), 1);
+  rows constant numeric := greatest((select reltuples from pg_class where oid = 'caravan.replicated'::regclass), 1);
   at_once constant int := greatest(trunc((1::bigint << (question ->> 'bits')::int) * most / rows), 1);
   last constant int := jsonb_array_length(question -> 'within') - 1;
   buckets bigint[] := '{}';
@@ -184,18 +184,22 @@ $$;
 -- How many keys are noted as central's, without those that are to be omitted; null where none are noted.
 create or replace function caravan.owned_keys(client text, question jsonb, target jsonb)
 returns bigint
-language sql
+language plpgsql  -- the hub may make the table later
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select count(*) - (
-    select count(*)
-    from jsonb_array_elements(question -> 'omit') as omitted
-    join caravan.owned o on o.target = (select caravan.number_of(client, owned_keys.target)) and o.key = omitted
-  )
-  from caravan.owned o
-  where o.target = (select caravan.number_of(client, owned_keys.target))
-  having coalesce(owned_keys.target ->> 'rows', 'shared') = 'shared'
+begin
+  return (
+    select count(*) - (
+      select count(*)
+      from jsonb_array_elements(question -> 'omit') as omitted
+      join caravan.replicated o on o.target = (select caravan.number_of(client, owned_keys.target)) and o.key = omitted
+    )
+    from caravan.replicated o
+    where o.target = (select caravan.number_of(client, owned_keys.target))
+    having coalesce(owned_keys.target ->> 'rows', 'shared') = 'shared'
+  );
+end
 $$;
 
 -- Those of the next keys that are noted as central's, `after` one, that have no row; and after which one to go on, null at
@@ -219,7 +223,7 @@ begin
       'after', case when count(*) = $3 then (array_agg(o.key order by o.key desc))[1] end)
     from (
       select o.key
-      from caravan.owned o
+      from caravan.replicated o
       where o.target = $1 and ($2 is null or o.key > $2)
       order by o.key
       limit $3
@@ -270,7 +274,7 @@ begin
       select jsonb_build_object('rows', coalesce(jsonb_agg(l) filter (where hash is not null or owned), '[]'))
       from (
         select e.key, r.row_hash::text as hash, r.key_text::text as key_text, exists (
-          select from caravan.owned o where o.target = $2 and o.key = e.key
+          select from caravan.replicated o where o.target = $2 and o.key = e.key
         ) as owned
         from jsonb_array_elements($1) as e (key)
         left join (%s) as r on %s

@@ -16,7 +16,5 @@ begin
   end if;
   grant usage on schema caravan to caravan_hub;
   grant execute on all functions in schema caravan to caravan_hub;
-  grant select, insert on caravan.target to caravan_hub;
-  grant select, insert, update, delete on caravan.cursor, caravan.owned to caravan_hub;
 end
 $$;

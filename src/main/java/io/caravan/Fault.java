@@ -14,6 +14,9 @@ public final class Fault extends Exception {
   /** An answer of a client's database that can be none. */
   public static final String ANSWER = "CV007";
 
+  /** Caravan's own tables in a client's database, which the hub may not make. */
+  public static final String TABLES = "CV008";
+
   private static final long serialVersionUID = 1;
 
   private final String sqlState;

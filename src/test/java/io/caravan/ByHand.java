@@ -6,6 +6,7 @@ import io.caravan.apply.PageTransaction;
 import io.caravan.apply.Refusal;
 import io.caravan.apply.RowErrors;
 import io.caravan.client.ClientPool;
+import io.caravan.client.ClientTables;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
@@ -32,6 +33,7 @@ final class ByHand implements AutoCloseable {
       "select caravan.answer(?, ?::jsonb, ?::jsonb) as answer";
 
   private final Connection central;
+  private final ClientTables tables = new ClientTables();
   private final ClientPool pool = new ClientPool();
   private final Connection client;
   private final String name;
@@ -52,6 +54,7 @@ final class ByHand implements AutoCloseable {
   /** Brings the client up to date, as its pump does. What it refuses becomes a dead letter. */
   void pump() throws SQLException {
     try {
+      tables.ensure(client, name);
       Position position = Position.of(client, name, mapping);
       String cursor = position.cursor();
       long step = position.step();
@@ -71,6 +74,7 @@ final class ByHand implements AutoCloseable {
   /** Brings one page to the client, also one of a sweep; whether there is more. */
   boolean page() throws SQLException {
     try {
+      tables.ensure(client, name);
       Position position = Position.of(client, name, mapping);
       String cursor = position.cursor();
       String held = null;

@@ -38,6 +38,7 @@ class ClientRightsTest {
     Database database = caravan.database(client);
     String role = client + "_hub_of_" + database.name();
     database.execute("create role " + role + " login; grant caravan_hub to " + role);
+    database.makeTablesFor(role);
     for (String table : tables) {
       database.execute("grant select, insert, update, delete on " + table + " to " + role);
     }
@@ -56,7 +57,7 @@ class ClientRightsTest {
     @ParameterizedTest
     @ValueSource(
         strings = {
-          "update caravan.target set relation = '(select 1); *theft*; --'",
+          "update caravan.replicated set target = 0",
           "update caravan.cursor set cursor = cursor || jsonb_build_object('sweep', jsonb_build_object('source', '*theft*'))",
           "create or replace function caravan.equality(oid) returns text language sql as $$ *theft*; select '=' $$",
           "create function caravan.theft() returns trigger language plpgsql as $$ begin *theft*; return new; end $$;"
@@ -79,6 +80,7 @@ class ClientRightsTest {
               grant caravan_hub to %2$s;
               """
                   .formatted(role, other));
+      blog().makeTablesFor(other);
       caravan.start();
       awaitSame();
 

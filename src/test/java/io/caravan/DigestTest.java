@@ -351,7 +351,7 @@ class DigestTest {
         "select caravan.untrack('public.%1$s'); drop table %1$s; truncate caravan.verification"
             .formatted(table));
     blog.execute(
-        "drop table %1$s; delete from caravan.cursor where client = '%1$s'; delete from caravan.owned"
+        "drop table %1$s; delete from caravan.cursor where client = '%1$s'; delete from caravan.replicated"
             .formatted(table));
   }
 

@@ -121,7 +121,8 @@ class HistoryTest {
   void aClientThatIsRestoredFromAnOlderBackupCatchesUp() {
     given(100);
     Map<String, String> older =
-        Map.of("cursor", "caravan.cursor", "owned", "caravan.owned", "members", "members");
+        Map.of(
+            "cursor", "caravan.cursor", "replicated", "caravan.replicated", "members", "members");
     older.forEach(
         (name, table) ->
             caravan.database("blog").execute("create table old_" + name + " as table " + table));

@@ -66,6 +66,7 @@ class InstallTest {
     client.install(Path.of("sql/client"));
     client.execute("create table members (id int primary key, name text)");
     client.execute("grant all on members to hub");
+    client.makeTablesFor("hub");
     try (ByHand hub = new ByHand(central, client, "client", MAPPING)) {
       hub.set("role", "hub");
       hub.pump();

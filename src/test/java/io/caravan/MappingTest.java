@@ -155,7 +155,7 @@ class MappingTest {
                               .value(
                                   """
                                   select n_tup_ins > 5000 and seq_tup_read < 5000
-                                  from pg_stat_user_tables where relname = 'owned'
+                                  from pg_stat_user_tables where relname = 'replicated'
                                   """))
                       .isEqualTo("t"));
     }

@@ -3,7 +3,6 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -214,7 +213,6 @@ class OneBadRowTest extends WithBlog {
     new Database(central.port(), "postgres")
         .execute("create database " + name + " encoding 'LATIN1' locale 'C' template template0");
     Database latin = new Database(central.port(), name);
-    latin.install(Path.of("sql/client"));
     latin.execute(MEMBERS);
     caravan.client(latin, "blog", MAPPING).start();
     awaitEqual("table users order by id", "table members order by id");

@@ -2,6 +2,7 @@ package io.caravan;
 
 import static org.awaitility.Awaitility.await;
 
+import io.caravan.client.ClientTables;
 import io.zonky.test.db.postgres.embedded.DefaultPostgresBinaryResolver;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import io.zonky.test.db.postgres.embedded.PgBinaryResolver;
@@ -312,6 +313,18 @@ public final class Postgres implements AutoCloseable {
           throw new IllegalStateException(file + " in " + e.getMessage(), e);
         }
       }
+    }
+
+    /** Makes a hub's tables at a client, as an owner does, and lets the hub's role use them. */
+    public void makeTablesFor(String role) {
+      try (Connection connection = dataSource().getConnection()) {
+        new ClientTables().ensure(connection, name);
+      } catch (SQLException | Fault e) {
+        throw new IllegalStateException(e);
+      }
+      execute(
+          "grant usage on schema caravan to %1$s; grant select, insert, update, delete on caravan.cursor, caravan.replicated to %1$s"
+              .formatted(role));
     }
 
     /** The text of the files that install.sql of a folder includes. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.TargetNumber;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -222,7 +223,10 @@ class RandomTest {
     compare(
         "select case when site = 'blog' then 'public.members' else 'public.guests' end, jsonb_build_array(id) from users",
         "blog",
-        "select relation, key from caravan.owned join caravan.target on id = target",
+        "select case target when %d then 'public.members' when %d then 'public.guests' end, key from caravan.replicated"
+            .formatted(
+                TargetNumber.of("blog", "public.users", "public.members", 1),
+                TargetNumber.of("blog", "public.users", "public.guests", 1)),
         differences);
     compare(
         "select id, name, lower(email), 'central' from users where email is not null",

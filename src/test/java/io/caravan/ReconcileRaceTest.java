@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.TargetNumber;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -150,7 +151,7 @@ class ReconcileRaceTest {
     String surplus =
         """
         insert into members values (%1$d, 'surplus', 0);
-        insert into caravan.owned select id, '[%1$d]' from caravan.target where relation = 'public.members'
+        insert into caravan.replicated values (%2$d, '[%1$d]')
         """;
     String update = "update members set %s where id = %d";
     caravan
@@ -158,7 +159,9 @@ class ReconcileRaceTest {
         .execute(
             switch (kind) {
               case 0 -> "delete from members where id = " + key;
-              case 1 -> surplus.formatted(key + 1000);
+              case 1 ->
+                  surplus.formatted(
+                      key + 1000, TargetNumber.of("blog", "public.users", "public.members", 1));
               case 2 -> update.formatted("name = name || ' '", key);
               case 3 -> update.formatted("name = normalize(name, NFD)", key);
               case 4 -> update.formatted("name = null", key);

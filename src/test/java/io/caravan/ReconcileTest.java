@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.TargetNumber;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.sql.Connection;
 import java.sql.Statement;
@@ -49,7 +50,8 @@ class ReconcileTest {
     blog().execute("insert into members values (100001, 'surplus'), (100002, 'its own')");
     blog()
         .execute(
-            "insert into caravan.owned select id, '[100001]' from caravan.target where relation = 'public.members'");
+            "insert into caravan.replicated values (%d, '[100001]')"
+                .formatted(TargetNumber.of("blog", "public.users", "public.members", 1)));
 
     reconcile();
 

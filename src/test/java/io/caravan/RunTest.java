@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.TargetNumber;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.List;
@@ -26,6 +27,8 @@ class RunTest {
       """;
   private static final String CENTRALS =
       SHARED.replace("\"where\"", "\"rows\": \"central\", \"where\"");
+
+  private static final long NUMBER = TargetNumber.of("blog", "public.users", "public.members", 1);
 
   private final Database central = Postgres.shared().createDatabase("central");
   private final Database blog = Postgres.shared().createDatabase("blog");
@@ -90,8 +93,7 @@ class RunTest {
           own += owned ? 0 : 1;
           if (owned) {
             blog.execute(
-                "insert into caravan.owned select id, '[%d]' from caravan.target where relation = 'public.members'"
-                    .formatted(id));
+                "insert into caravan.replicated values (%2$d, '[%1$d]')".formatted(id, NUMBER));
           }
         }
       } else if (count(
@@ -161,7 +163,7 @@ class RunTest {
 
     blog.execute(
         "delete from members where user_id in (7, 8); update members set mail = '' where user_id = 9");
-    blog.execute("delete from caravan.owned where key = '[11]'");
+    blog.execute("delete from caravan.replicated where key = '[11]'");
 
     assertThat(hub.reconcile()).isEqualTo(done("3600", 2, 2, 0, 9999, 4));
     assertEqual();
@@ -253,11 +255,11 @@ class RunTest {
   void aRowThatIsNoLongerNotedAsCentralsIsNotedAgain() throws SQLException {
     fill(SHARED);
     blog.execute("insert into members values (5000, 'its own')");
-    blog.execute("delete from caravan.owned where key in ('[11]', '[12]')");
+    blog.execute("delete from caravan.replicated where key in ('[11]', '[12]')");
 
     assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 2, 0, 1, 2));
 
-    assertThat(count("select count(*) from caravan.owned")).isEqualTo(3600);
+    assertThat(count("select count(*) from caravan.replicated")).isEqualTo(3600);
     central.execute("delete from users where id = 11");
     hub.pump();
     assertThat(count("select count(*) from members where user_id = 11")).isZero();
@@ -273,7 +275,7 @@ class RunTest {
     assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 2, 1, 2));
     assertThat(isVerified()).isTrue();
 
-    assertThat(count("select count(*) from caravan.owned")).isEqualTo(3600);
+    assertThat(count("select count(*) from caravan.replicated")).isEqualTo(3600);
     assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 1, 0));
   }
 
@@ -286,15 +288,13 @@ class RunTest {
 
     assertThat(central.value("select found -> 0 ->> 'sql' from caravan.reconciliations"))
         .isEqualTo(
-            "delete from caravan.owned o using caravan.target t where t.id = o.target and t.client = 'blog' and t.source = 'public.users' and t.relation = 'public.members' and o.key = '[6001]'");
-    assertThat(count("select count(*) from caravan.owned")).isEqualTo(3601);
+            "delete from caravan.replicated where target = " + NUMBER + " and key = '[6001]'");
+    assertThat(count("select count(*) from caravan.replicated")).isEqualTo(3601);
   }
 
   private void note(int... keys) {
     for (int key : keys) {
-      blog.execute(
-          "insert into caravan.owned select id, '[%d]' from caravan.target where relation = 'public.members'"
-              .formatted(key));
+      blog.execute("insert into caravan.replicated values (%2$d, '[%1$d]')".formatted(key, NUMBER));
     }
   }
 
@@ -334,11 +334,10 @@ class RunTest {
     blog.execute(
         """
         insert into members select 10000 + i, 'user ' || i, 'u' || i, 'central' from generate_series(1, %1$d) as i;
-        insert into caravan.owned
-        select id, jsonb_build_array(10000 + i) from caravan.target, generate_series(1, %1$d) as i;
+        insert into caravan.replicated select %2$d, jsonb_build_array(10000 + i) from generate_series(1, %1$d) as i;
         analyze
         """
-            .formatted(rows));
+            .formatted(rows, NUMBER));
   }
 
   @Test
@@ -348,8 +347,9 @@ class RunTest {
         """
         delete from members where user_id = 3; update members set mail = 'secret' where user_id = 4;
         insert into members values (5000, 'surplus');
-        insert into caravan.owned select id, '[5000]' from caravan.target where relation = 'public.members';
-        """);
+        insert into caravan.replicated values (%d, '[5000]');
+        """
+            .formatted(NUMBER));
 
     assertThat(hub.reconcile(", dry_run => true")).isEqualTo(done("3600", 1, 1, 1, 0, 0));
 
@@ -466,10 +466,11 @@ class RunTest {
     blog.execute(
         """
         insert into members select i, 'user ' || i, 'u' || i, 'central' from generate_series(10001, 310000) as i;
-        insert into caravan.owned select id, jsonb_build_array(i) from caravan.target, generate_series(10001, 310000) as i;
+        insert into caravan.replicated select %d, jsonb_build_array(i) from generate_series(10001, 310000) as i;
         insert into members select -i, 'own' from generate_series(1, 50000) as i;
         analyze
-        """);
+        """
+            .formatted(NUMBER));
     hub.set("temp_file_limit", "0");
 
     assertThat(hub.reconcile()).isEqualTo(done("303600", 0, 0, 0, 50000, 0));
@@ -546,6 +547,7 @@ class RunTest {
         create role %1$s login; grant caravan_hub to %1$s
         """
             .formatted(role));
+    blog.makeTablesFor(role);
     blog.execute(
         "grant caravan_hub to %1$s; grant select, insert, update, delete on members to %1$s"
             .formatted(role));
@@ -643,7 +645,7 @@ class RunTest {
   private void assertEqual() {
     assertThat(
             blog.query(
-                "select user_id, nickname, mail, origin from members m where exists (select from caravan.owned o where o.key = jsonb_build_array(m.user_id)) or 'central' = '%s' order by 1"
+                "select user_id, nickname, mail, origin from members m where exists (select from caravan.replicated o where o.key = jsonb_build_array(m.user_id)) or 'central' = '%s' order by 1"
                     .formatted(hub.isCentrals() ? "central" : "")))
         .isEqualTo(
             central.query(

@@ -3,6 +3,7 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.TargetNumber;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -117,6 +118,7 @@ class SearchPathTest {
         revoke create on schema public from public;
         """
             .formatted(hub));
+    blog.makeTablesFor(hub);
     blog.execute("grant select, insert, update, delete on all tables in schema public to " + hub);
   }
 
@@ -251,8 +253,8 @@ class SearchPathTest {
   private void comparedAndRepaired(ByHand hub) throws SQLException {
     spoil("3");
     blog.execute(
-        "insert into members values (7), (30000); insert into caravan.owned select id, '[30000]'"
-            + " from caravan.target where relation = 'public.members'");
+        "insert into members values (7), (30000); insert into caravan.replicated values (%d, '[30000]')"
+            .formatted(TargetNumber.of("blog", "public.users", "public.members", 1)));
     hub.reconcile(", source => 'public.users'");
     assertThat(results())
         .containsExactly(

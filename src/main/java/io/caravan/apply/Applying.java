@@ -8,6 +8,7 @@ import io.caravan.Cause;
 import io.caravan.CentralFailure;
 import io.caravan.Fault;
 import io.caravan.Replies;
+import io.caravan.client.ClientTables;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Source;
@@ -45,6 +46,7 @@ public final class Applying implements CamelContextAware {
   private static final int MOST_ROWS = 100_000;
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
+  private final ClientTables tables = new ClientTables();
   private CamelContext context;
   private Replies replies = new Replies();
   private boolean showsMessages;
@@ -73,7 +75,7 @@ public final class Applying implements CamelContextAware {
   }
 
   /**
-   * Where a client stands; holds its mapping against its tables.
+   * Where a client stands; holds its mapping against its tables, and makes ours.
    *
    * @param mapping as JSON
    * @return its step, its cursor (null: it has none yet), the sources that it maps with a
@@ -87,6 +89,7 @@ public final class Applying implements CamelContextAware {
       throws SQLException, Fault, CentralFailure {
     Map<String, Source> described = replies.described(mapping);
     try (Connection connection = connections(client).open()) {
+      tables.ensure(connection, client);
       Position position = Position.of(connection, client, mapping);
       Plan plan = plans.merge(client, position.plan(), (old, now) -> old.fits(now) ? old : now);
       plan.check(connection, described);
@@ -96,6 +99,9 @@ public final class Applying implements CamelContextAware {
       row.put("sources", replies.wanted(position.sources(), described));
       row.put("recent", position.isRecent());
       return row;
+    } catch (SQLException e) {
+      tables.doubt(client);
+      throw e;
     }
   }
 

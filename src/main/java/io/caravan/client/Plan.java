@@ -19,12 +19,11 @@ public final class Plan {
   private final Mapping mapping;
   private final Catalog catalog;
   private final List<Target> targets;
-  private final Map<Target, Integer> numbers;
+  private final Map<Target, Long> numbers;
   private final Map<Map<String, Source>, Statements> statements = new HashMap<>();
   private Map<String, Source> checked = Map.of();
 
-  private Plan(
-      Mapping mapping, Catalog catalog, List<Target> targets, Map<Target, Integer> numbers) {
+  private Plan(Mapping mapping, Catalog catalog, List<Target> targets, Map<Target, Long> numbers) {
     this.mapping = mapping;
     this.catalog = catalog;
     this.targets = targets;
@@ -32,8 +31,7 @@ public final class Plan {
   }
 
   /**
-   * Reads what the client's database has, and checks the mapping. Targets that are new get a
-   * number.
+   * Reads what the client's database has, and checks the mapping.
    *
    * @throws Fault if they don't fit
    */
@@ -42,8 +40,7 @@ public final class Plan {
     Catalog catalog = Catalog.read(connection, mapping.tables());
     MappingCheck check = new MappingCheck(mapping, catalog);
     check.check();
-    return new Plan(
-        mapping, catalog, check.parentsFirst(), TargetNumbers.of(connection, client, mapping));
+    return new Plan(mapping, catalog, check.parentsFirst(), TargetNumber.of(client, mapping));
   }
 
   /** The mapping that it is for. */

@@ -66,7 +66,7 @@ public final class Statements {
   private final Catalog catalog;
   private final List<Target> all;
   private final List<Target> targets;
-  private final Map<Target, Integer> numbers;
+  private final Map<Target, Long> numbers;
   private final Map<String, Source> sources;
   private final Map<String, Catalog.Type> types;
 
@@ -81,7 +81,7 @@ public final class Statements {
   public Statements(
       Catalog catalog,
       List<Target> all,
-      Map<Target, Integer> numbers,
+      Map<Target, Long> numbers,
       Map<String, Source> sources,
       Map<String, Catalog.Type> types) {
     this.catalog = catalog;
@@ -156,10 +156,10 @@ public final class Statements {
         target.isCentrals()
             ? "with d as (delete from %s returning 1)".formatted(table(target).name())
             : """
-              with gone as (delete from caravan.owned as o where o.target = %d returning o.key),
+              with gone as (delete from caravan.replicated as o where o.target = %s returning o.key),
               d as (delete from %s as t using gone where %s%s returning 1)"""
                 .formatted(
-                    numbers.get(target),
+                    number(target),
                     table(target).name(),
                     matches(target, "gone.key"),
                     notElsewhere(target, "gone.key"));
@@ -274,11 +274,11 @@ public final class Statements {
             ? ""
             : """
               , n%1$d as (
-                insert into caravan.owned (target, key)
-                select %2$d, b.key from b%1$d as b
-                where (select o.target from caravan.owned as o where o.target = %2$d and o.key = b.key) is null
+                insert into caravan.replicated (target, key)
+                select %2$s, b.key from b%1$d as b
+                where (select o.target from caravan.replicated as o where o.target = %2$s and o.key = b.key) is null
               )"""
-                .formatted(i, numbers.get(target));
+                .formatted(i, number(target));
     return """
         , b%1$d as (
           %2$s
@@ -375,13 +375,13 @@ public final class Statements {
     return keys
         + """
           , o%1$d as (
-            delete from caravan.owned as o using x%1$d as x where o.target = %2$d and o.key = x.key returning o.key
+            delete from caravan.replicated as o using x%1$d as x where o.target = %2$s and o.key = x.key returning o.key
           ), d%1$d as (
             delete from %3$s as t using o%1$d as o where %4$s%5$s returning 1
           )"""
             .formatted(
                 i,
-                numbers.get(target),
+                number(target),
                 table.name(),
                 matches(target, "o.key"),
                 notElsewhere(target, "o.key"));
@@ -392,14 +392,13 @@ public final class Statements {
     String others =
         all.stream()
             .filter(t -> table(t).id() == table(target).id())
-            .map(numbers::get)
-            .filter(number -> !number.equals(numbers.get(target)))
+            .map(this::number)
+            .filter(number -> !number.equals(number(target)))
             .distinct()
-            .map(String::valueOf)
             .collect(joining(", "));
     return others.isEmpty()
         ? ""
-        : " and not exists (select from caravan.owned as other where other.target in (%s) and other.key = %s)"
+        : " and not exists (select from caravan.replicated as other where other.target in (%s) and other.key = %s)"
             .formatted(others, key);
   }
 
@@ -448,6 +447,10 @@ public final class Statements {
           .forEach(entry -> columns.add(entry.getKey()));
     }
     return columns;
+  }
+
+  private String number(Target target) {
+    return "'%d'::bigint".formatted(numbers.get(target));
   }
 
   private Table table(Target target) {

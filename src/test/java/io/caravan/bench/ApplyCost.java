@@ -5,7 +5,7 @@ import io.caravan.Postgres.Database;
 import io.caravan.apply.PageText;
 import io.caravan.client.ClientPool;
 import io.caravan.client.Position;
-import java.nio.file.Path;
+import io.caravan.client.TargetNumber;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -47,7 +47,7 @@ final class ApplyCost implements Section {
   private static final Map<String, String> BEFORE = new LinkedHashMap<>();
 
   static {
-    BEFORE.put("rows that are new", "delete from users; delete from caravan.owned");
+    BEFORE.put("rows that are new", "delete from users; delete from caravan.replicated");
     BEFORE.put("rows that differ", "update users set name = name || '.'");
     BEFORE.put("rows that are equal", "select 1");
   }
@@ -55,13 +55,13 @@ final class ApplyCost implements Section {
   @Override
   public void run(Stage stage, Options options, Report report) {
     Database client = stage.clientServer().createDatabase("apply");
-    client.install(Path.of("sql/client"));
+    client.makeTablesFor("public");
     client.execute(
         "create table users (id bigint primary key, name text not null, email text not null);"
             + "insert into users select n, 'user ' || n, 'user' || n || '@example.org' from generate_series(1, %d) n;"
                 .formatted(ROWS)
-            + "insert into caravan.target (client, source, relation) values ('bench', 'public.users', 'public.users');"
-            + "insert into caravan.owned select t.id, jsonb_build_array(users.id) from caravan.target t, users;"
+            + "insert into caravan.replicated select %d, jsonb_build_array(id) from users;"
+                .formatted(TargetNumber.of("bench", "public.users", "public.users", 1))
             + "insert into caravan.cursor (client, cursor) values ('bench', '{\"filled\": {}}')");
     try (ClientPool pool = new ClientPool()) {
       pool.setJdbcUrl(client.url());
@@ -127,7 +127,7 @@ final class ApplyCost implements Section {
       // Rolled back rows would make the table longer with each page.
       connection.setAutoCommit(true);
       statement.execute("vacuum users");
-      statement.execute("vacuum caravan.owned");
+      statement.execute("vacuum caravan.replicated");
       return Sample.of(micros).median();
     }
   }

@@ -100,7 +100,7 @@ final class ManyClients implements Section {
   private static Database addClients(Stage stage, Caravan caravan, int count) {
     Database clients = stage.clientServer().createDatabase("many");
     clients.install(Path.of("sql/client"));
-    clients.execute("grant caravan_hub to hub");
+    clients.execute("grant caravan_hub to hub; grant create on schema caravan to hub");
     for (int n = 1; n <= count; n++) {
       clients.execute(SCHEMA.formatted(n));
       caravan.client(clients, "c" + n, MAPPING.formatted(n));

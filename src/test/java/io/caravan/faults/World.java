@@ -101,6 +101,7 @@ final class World implements AutoCloseable {
       end
       $$;
       create role hub login in role caravan_hub;
+      grant create on schema caravan to hub;
       grant select, insert, update, delete on all tables in schema public to hub;
       """;
 
