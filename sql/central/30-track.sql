@@ -301,7 +301,7 @@ begin
           using hint = 'Track it again with caravan.track.';
     end;
   end loop;
-  perform caravan.make_find_all();
+  perform caravan.make_columns_of();
 end
 $$;
 
@@ -367,7 +367,7 @@ begin
   returning s.* into tracked;
 
   perform caravan.make(tracked);
-  perform caravan.make_find_all();
+  perform caravan.make_columns_of();
 end
 $$;
 comment on function caravan.track is 'Propagates these columns of a table to the clients that map them';
@@ -391,7 +391,7 @@ begin
         hint = 'Tracked are: ' || coalesce((select string_agg(name, ', ') from caravan.source), 'none');
   end if;
   perform caravan.drop_functions(tracked);  -- cascades to the triggers
-  perform caravan.make_find_all();
+  perform caravan.make_columns_of();
   delete from caravan.change c where c.source = tracked.id;
 end
 $$;

@@ -1,12 +1,14 @@
 -- The functions by which the rows of a source are read.
 
 -- Makes the functions of one source:
---   find_N(key)     the row with this key as a JSON array, as a page has it
 --   scan_N(after)   the keys and rows that follow a key, in the order of the key
---   respelled_N(key)  if keys may be equal and written differently: the row with an equal key, and its key
 --   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
 -- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
--- They belong to the owner of the schema, whoever tracks the table.
+-- They belong to the owner of the schema, whoever tracks the table. Over the view, and so with the rights of whoever calls
+-- them:
+--   found_N(key)    the row with this key; its columns are the texts of the values, v1, v2, … in the order in which
+--                   caravan.tracked has the columns
+--   spelled_N(key)  if keys may be equal and written differently: the row with an equal key, and its key
 -- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
 -- a column never breaks reading, and dropping one is refused. And such a body holds nobody up who changes other columns,
 -- as the table's row type in a signature would: PostgreSQL refuses to rewrite a table whose row type is used.
@@ -32,6 +34,8 @@ declare
   finds text;
   exactly text;
   follows text;
+  texts text;
+  names text;
 begin
   select string_agg(format('t.%I', name), ', ' order by position),
     format('jsonb_build_array(%s)', string_agg(case when caravan.is_plain_in_json(type) then format('t.%I', name)
@@ -41,31 +45,13 @@ begin
       when caravan.is_plain_in_json(type) then format('(key ->> %s)::%s', position - 1, type)
       else format('(key ->> %s)::%s::text', position - 1, type)
     end, ', ' order by position)),
-    string_agg(format('t.%I operator(%I.=) %s', name, schema, caravan.key_part_value('find_' || n || '.key', position, type, kind)),
+    string_agg(format('t.%I operator(%I.=) %s', name, schema, caravan.key_part_value('found_' || n || '.key', position, type, kind)),
       ' and ' order by position),
-    string_agg(format(' and (%s) collate "C" = (find_%s.key ->> %s) collate "C"', caravan.text_of(format('t.%I', name), type), n,
+    string_agg(format(' and (%s) collate "C" = (found_%s.key ->> %s) collate "C"', caravan.text_of(format('t.%I', name), type), n,
       position - 1), '' order by position) filter (where loose)
   into key_columns, key_of, typed_key, finds, exactly
   from caravan.key_parts(source.relation, source.key);
   follows := caravan.follows(source, 'scan_' || n || '.after');
-
-  execute format($f$
-    create or replace function caravan.find_%1$s(key jsonb) returns setof text
-    language sql stable
-    begin atomic
-      select %3$s from only %2$s as t where %4$s;
-    end
-  $f$, n, source.relation, row_text, finds || coalesce(exactly, ''));
-  if exactly is not null then
-    execute format($f$
-      create or replace function caravan.respelled_%1$s(key jsonb) returns table (respelled jsonb, "row" text)
-      language sql stable
-      begin atomic
-        select %5$s, %3$s from only %2$s as t where %4$s;
-      end
-    $f$, n, source.relation, row_text, replace(finds, 'find_' || n || '.key', 'respelled_' || n || '.key'), key_of);
-    execute format('revoke all on function caravan.respelled_%s from public', n);
-  end if;
 
   -- Two branches, so that each is an index scan that stops after `most` rows.
   execute format($f$
@@ -91,6 +77,7 @@ begin
     from pg_class c, aclexplode(c.relacl) as a
     where c.oid = to_regclass('caravan.rows_' || n) and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner)
   ) || to_regrole('caravan_hub')::text;
+  execute format('drop function if exists caravan.found_%1$s, caravan.spelled_%1$s', n);
   execute format('drop view if exists caravan.rows_%s', n);
   execute format('create view caravan.rows_%s as select t.ctid as "caravan.ctid", %s from only %s as t', n, (
     select string_agg(format('t.%1$I::%2$s as %1$I', c, caravan.column_type(source.relation, c)), ', ' order by position)
@@ -101,7 +88,31 @@ begin
     execute format('grant select on caravan.rows_%s to %s', n, array_to_string(readers, ', '));
   end if;
 
-  execute format('revoke all on function caravan.find_%1$s, caravan.scan_%1$s, caravan.typed_%1$s from public', n);
+  execute format('revoke all on function caravan.scan_%1$s, caravan.typed_%1$s from public', n);
+
+  -- PostgreSQL makes them part of the query that calls them, and computes the values that it takes.
+  select string_agg(caravan.text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position),
+    string_agg(format('v%s text', position), ', ' order by position)
+  into texts, names
+  from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position);
+  execute format($f$
+    create function caravan.found_%1$s(key jsonb) returns table (%3$s)
+    language sql stable
+    begin atomic
+      select %4$s from caravan.rows_%1$s as t where %2$s;
+    end
+  $f$, n, finds || coalesce(exactly, ''), names, texts);
+  if exactly is not null then
+    execute format($f$
+      create function caravan.spelled_%1$s(key jsonb) returns table (spelled jsonb, %3$s)
+      language sql stable
+      begin atomic
+        select %5$s, %4$s from caravan.rows_%1$s as t where %2$s;
+      end
+    $f$, n, replace(finds, 'found_' || n || '.key', 'spelled_' || n || '.key'), names, texts, key_of);
+    execute format('revoke all on function caravan.spelled_%1$s from public; grant execute on function caravan.spelled_%1$s to public', n);
+  end if;
+  execute format('revoke all on function caravan.found_%1$s from public; grant execute on function caravan.found_%1$s to public', n);
 end
 $$;
 
@@ -165,7 +176,7 @@ declare
 begin
   for one in
     select p.oid from pg_proc p
-    where pronamespace = 'caravan'::regnamespace and proname ~ ('^(log_[a-z]+|typed|respelled|scan|find|row|moves|key)_' || source.id || '$')
+    where pronamespace = 'caravan'::regnamespace and proname ~ ('^(log_[a-z]+|typed|respelled|spelled|scan|find|found|row|moves|key)_' || source.id || '$')
   loop
     -- An older Caravan's functions depend on each other.
     if exists (select from pg_proc where oid = one) then
@@ -188,6 +199,7 @@ begin
   foreach name in array array['log_insert', 'log_update', 'log_delete'] loop
     execute format('drop function if exists caravan.%I()', name || '_' || source.id);
   end loop;
-  execute format('drop function if exists caravan.row_%s, caravan.moves_%1$s, caravan.key_%1$s', source.id);
+  execute format('drop function if exists caravan.row_%s, caravan.moves_%1$s, caravan.key_%1$s, caravan.find_%1$s,
+    caravan.respelled_%1$s', source.id);
 end
 $$;

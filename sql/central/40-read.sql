@@ -1,22 +1,12 @@
--- Reading: the hub asks for the next page of changes that follows a cursor, and passes it on as it is.
+-- Reading what a client has to itself: a fill, a sweep, the beginning, another history of central. What is new since its
+-- cursor the hub reads by a query of its own: io.caravan.read.WindowStatement.
 --
--- A cursor is JSON that is made here and kept by each client:
---   epoch     which history of central it belongs to
---   snapshot  the client reflects every change that is visible in it
---   milestone the last one that there was when the page was read
+-- A cursor is JSON that each client keeps; io.caravan.client.Cursor says what it has. What is here reads of it:
 --   filled    source -> which mapping it was filled with
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
 --   sweep     after another history: source, its key, target, after (a key), then (the sources that follow; without it,
 --             those that follow in the mapping); see sql/client/35-sweep.sql
---   window    within a backlog: upto (the snapshot that ends it), after and last (ids of changes)
--- A page is JSON:
---   cursor    the cursor that the client has when it has applied the page; without `filled`, that stays as it is. So pages
---             of a window are the same for all clients that stand at the same snapshot and map the same sources
---   sources   source -> its key and the types of its columns
---   cleared   the sources that were truncated; their rows go before any change of this page
---   gone      the sources of which it brings keys whose rows are gone
---   changes   source -> [[[42], "Ada", …]]: the key, and the row's values in the order in which `columns` has them, each in
---             PostgreSQL's own text form; nothing but the key where it is gone
+-- A page is JSON; io.caravan.read.PageWriter says what it has.
 
 -- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
 -- The functions that run for each read are in PL/pgSQL: before PostgreSQL 18, those in SQL are planned at each call.
@@ -229,42 +219,15 @@ end
 $$;
 drop function if exists caravan.standpoint;
 
--- The rows of changes as they are now, each key once, at its newest id; `row` is null where the key is gone or the source
--- truncated. And the columns whose values the rows of a source have. Made anew whenever a source is, so that PostgreSQL can
--- keep its plan.
-create or replace function caravan.make_find_all()
+-- The columns whose values the rows of a source have. Made again whenever a source is: so also a query that began before,
+-- and sees the old columns in caravan.source, learns of it.
+create or replace function caravan.make_columns_of()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  names constant text := (
-    select coalesce(string_agg(format('when %s then %L', id, name), ' '), 'when null then null') from caravan.source
-  );
-  -- A source's rows are found only for its own keys: CASE promises that. And one by one as somebody asks for them: the rows
-  -- are not in the query that sorts, which would read all of them first.
-  rows constant text := (
-    select coalesce(string_agg(format('when %1$s then (select r from caravan.find_%1$s(newest.key) as r)', id), ' '),
-      'when null then null')
-    from caravan.source
-    where not caravan.is_lost(id)
-  );
 begin
-  perform pg_advisory_xact_lock('caravan.source'::regclass::int, 0);  -- two hubs may come here at once
-  execute format($f$
-    create or replace function caravan.find_all(changes caravan.change[])
-    returns table (id bigint, source text, key jsonb, "row" text)
-    language sql
-    stable
-    as $body$
-      with newest as materialized (
-        select max(c.id) as id, c.source, c.key from unnest(changes) as c group by c.source, c.key order by 1
-      )
-      select newest.id, case newest.source %s end, newest.key,
-        case newest.source %s else caravan.find_untracked(newest.source) end
-      from newest
-    $body$
-  $f$, names, rows);
+  perform pg_advisory_xact_lock('caravan.source'::regclass::int, 0);
   execute format($f$
     create or replace function caravan.columns_of(source integer) returns text[]
     language sql
@@ -274,9 +237,10 @@ begin
     select coalesce(string_agg(format('when %s then %L::text[]', id, columns), ' '), 'when null then null::text[]')
     from caravan.source
   ));
-  revoke all on function caravan.find_all, caravan.columns_of from public;
+  revoke all on function caravan.columns_of from public;
 end
 $$;
+drop function if exists caravan.find_all, caravan.make_find_all, caravan.respelled, caravan.window_page;
 
 -- Whether the functions of a source are gone: those that find its rows go with the table, or with a column of it, if that
 -- is dropped with CASCADE.
@@ -286,7 +250,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select to_regprocedure(format('caravan.find_%s(jsonb)', source)) is null
+  select to_regprocedure(format('caravan.found_%s(jsonb)', source)) is null
 $$;
 
 -- Says what has become of a source that is lost.
@@ -320,29 +284,6 @@ begin
 end
 $$;
 
--- Where a key is gone, a row with an equal key that is written differently may have come: 'ada', now 'Ada'. A client may not
--- tell them apart, and then it would delete the row. So the row goes with it. Null: there is none, or it is among `changes`.
-create or replace function caravan.respelled(source text, key jsonb, changes caravan.change[])
-returns text
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  loose constant int := (select id from caravan.source s where s.name = respelled.source and s.loose);
-  other record;
-begin
-  if loose is null then
-    return null;
-  end if;
-  execute format('select respelled as key, "row" from caravan.respelled_%s($1)', loose) into other using key;
-  if exists (select from unnest(changes) as c where c.source = loose and c.key = other.key) then
-    return null;
-  end if;
-  return caravan.item(other.key, other.row);
-end
-$$;
-
 -- Whoever reads changes may see a source that was untracked a moment ago. Its rows are not gone.
 create or replace function caravan.find_untracked(source integer)
 returns text
@@ -354,7 +295,7 @@ begin
   raise exception 'source % is no longer tracked', source using errcode = 'object_not_in_prerequisite_state';
 end
 $$;
-select caravan.make_find_all();
+select caravan.make_columns_of();
 
 -- Whether all that is visible in one snapshot is visible in another.
 create or replace function caravan.shows_all_of(snapshot pg_snapshot, other pg_snapshot)
@@ -366,118 +307,6 @@ as $$
 begin
   return pg_snapshot_xmax(snapshot) >= pg_snapshot_xmax(other)
     and not exists (select from pg_snapshot_xip(snapshot) as x where pg_visible_in_snapshot(x, other));
-end
-$$;
-
--- The next page of what is new since the cursor's snapshot. New is what is visible now and was not visible in it:
---   xid >= pg_snapshot_xmax(snapshot) or xid = any (pg_snapshot_xip(snapshot))
--- which leaves no gap when transactions commit in another order than they began, and waits for none.
--- The first page finds the window: now is the snapshot that ends it, or `until` where that shows what the cursor shows, and
--- nothing that has not happened.
--- Each page takes what follows the last one by id; a key stands at its newest id in the page.
--- Relies on: all queries of a stable function see what the query that calls it sees.
-create or replace function caravan.window_page(
-  inout cursor jsonb, wanted int[], max_rows int, max_bytes int, until pg_snapshot,
-  out page text, out more boolean, out progress text
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  since constant pg_snapshot := cursor ->> 'snapshot';
-  since_xmax constant xid8 := pg_snapshot_xmax(since);
-  since_xip constant xid8[] := array(select pg_snapshot_xip(since));
-  upto pg_snapshot := cursor #>> '{window,upto}';
-  after bigint := cursor #>> '{window,after}';
-  last bigint := cursor #>> '{window,last}';
-  next caravan.change[] := '{}';
-  position bigint;
-  unfinished boolean := false;
-  cut boolean := false;
-  bytes bigint := 0;
-  cleared text[] := '{}';
-  gone text[] := '{}';
-  names text[] := '{}';
-  items text[] := '{}';
-  changes int := 0;
-  named constant int := 3;
-  quiet constant interval := '1 hour';
-  most_of_others constant int := 10000;
-  change record;
-  respelled text;
-begin
-  if upto is null then
-    upto := case when caravan.shows_all_of(until, since) and caravan.shows_all_of(pg_current_snapshot(), until)
-      then until else pg_current_snapshot() end;
-    -- OFFSET keeps PostgreSQL from looking for the least id in the order of the ids: it would walk the whole log.
-    select min(id) - 1, max(id) into after, last
-    from (
-      select id from caravan.change where xid >= since_xmax
-      union all
-      select id from caravan.change where xid = any (since_xip)
-      offset 0
-    ) as new;
-  end if;
-  if last is not null then
-    next := array(
-      select c
-      from caravan.change c
-      where id > after and id <= last
-        and (xid >= since_xmax or xid = any (since_xip)) and pg_visible_in_snapshot(xid, upto)
-        and source = any (wanted)
-      order by id
-      limit max_rows
-    );
-    unfinished := cardinality(next) = max_rows;
-  end if;
-
-  if cardinality(next) > 0 then
-    for change in select * from caravan.find_all(next) loop
-      cut := changes > 0 and bytes >= max_bytes;
-      exit when cut;
-      position := change.id;
-      changes := changes + 1;
-      progress := case when changes <= named
-        then concat_ws(', ', progress, change.source || ' ' || coalesce(change.key::text, 'truncated')) else progress end;
-      if change.key is null then
-        cleared := cleared || change.source;
-      else
-        names := names || change.source;
-        items := items || caravan.item(change.key, change.row);
-        bytes := bytes + octet_length(items[cardinality(items)]);
-        if change.row is null then
-          if change.source <> all (gone) then
-            gone := gone || change.source;
-          end if;
-          respelled := caravan.respelled(change.source, change.key, next);
-          if respelled is not null and respelled <> all (items) then
-            names := names || change.source;
-            items := items || respelled;
-          end if;
-        end if;
-      end if;
-    end loop;
-  end if;
-
-  progress := progress || case when changes > named then format(' and %s more', changes - named) else '' end;
-  -- The last page of a window moves the cursor, even if it brings nothing. And a client for which nothing ever changes
-  -- shall not fall behind the horizon of caravan.clean, nor read past the same changes of other sources again and again.
-  if cursor ? 'window' or last - after > most_of_others
-    or coalesce(cursor ->> 'milestone', '-infinity')::timestamptz < (select max(at) from caravan.milestone) - quiet then
-    progress := coalesce(progress, 'nothing new');
-  end if;
-  -- A window that took several pages took some time. For what has come since a single page, the bell has rung.
-  more := unfinished or cut or cursor ? 'window';
-  cursor := cursor || caravan.seen() || case when unfinished or cut
-    then jsonb_build_object('window', jsonb_build_object('upto', upto, 'after', position, 'last', last))
-    else jsonb_build_object('snapshot', upto) end;
-  if not (unfinished or cut) then
-    cursor := cursor - 'window';
-  end if;
-  if progress is not null then
-    page := caravan.page(cursor - 'filled', cleared, gone, names, items);
-  end if;
 end
 $$;
 
@@ -507,7 +336,7 @@ begin
   execute format($q$
     select array_agg(caravan.item(key, null)) from jsonb_array_elements($1) as k (key)
     where not exists (select from caravan.%s_%s(key))
-  $q$, case when source.loose then 'respelled' else 'find' end, source.id) using keys into here;
+  $q$, case when source.loose then 'spelled' else 'found' end, source.id) using keys into here;
   here := coalesce(here, '{}');
   gone := coalesce((sweep ->> 'gone')::bigint, 0) + cardinality(here);
   progress := format('%s keys of %s compared, %s gone', jsonb_array_length(keys), source.name, cardinality(here));
@@ -590,8 +419,9 @@ end
 $$;
 
 -- The work of caravan.read: one statement, and so one snapshot.
+drop function if exists caravan.next_page(jsonb, jsonb, int, int, jsonb, pg_snapshot);
 create or replace function caravan.next_page(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb, until pg_snapshot,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -599,7 +429,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  wanted int[] := '{}';
   wish record;
   mark text;
   to_fill caravan.source;
@@ -630,7 +459,6 @@ begin
       perform caravan.refuse_lost(wish.tracked);
     end if;
     perform caravan.check_reader(wish.tracked);
-    wanted := wanted || (wish.tracked).id;
     mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
     if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
       to_fill := wish.tracked;
@@ -656,27 +484,22 @@ begin
       from caravan.sweep_page(cursor || caravan.seen(), array(select s ->> 'source' from jsonb_array_elements(sources) as s), held) s;
     end if;
   else
-    select w.cursor, w.page, w.more, w.progress into cursor, page, more, progress
-    from caravan.window_page(cursor - 'fill', wanted, max_rows, max_bytes, until) w;
+    cursor := cursor - 'fill';
   end if;
 end
 $$;
 
--- The next page for a client that stands at `cursor` (null: it has none yet) and maps `sources`, given in the order
--- in which they are to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"]}], a fingerprint of
--- the mapping, so that a mapping that was edited is filled again, and the columns that it uses, if not all. While the cursor says `sweep`, `held` are the client's next keys. Reads
--- what was visible in the snapshot `until` (null: what is visible now), so that another client can read on from there.
---   cursor    the cursor after this page
---   more      whether to ask again at once
+-- What a client at `cursor` (null: it has none yet) gets alone, if it maps `sources`, given in the order in which they are
+-- to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"]}], a fingerprint of the mapping, so
+-- that a mapping that was edited is filled again, and the columns that it uses, if not all. While the cursor says `sweep`,
+-- `held` are the client's next keys. Raises what keeps a source from being read.
+--   cursor    the cursor after this page; or from which to read what is new, if it has neither `fill` nor `sweep`
 --   progress  what the page brings, in words; null: there is nothing to apply
 --   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
--- The fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
--- Without sequential scans, for PostgreSQL takes a third of a log that it has not analyzed yet for new; without bitmaps, for
--- while the log is small it makes one of a whole window, and sorts it, for each page; without JIT, which takes longer than
--- the query whose cost it is afraid of; and with plans that are kept, for it plans anew what it takes to be cheaper for the
--- few changes at hand.
+-- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
+drop function if exists caravan.read(jsonb, jsonb, int, int, jsonb, pg_snapshot);
 create or replace function caravan.read(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null, until pg_snapshot default null,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -686,7 +509,6 @@ set row_security = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off
-set plan_cache_mode = force_generic_plan
 set array_nulls = on
 set quote_all_identifiers = off
 set timezone = 'UTC'
@@ -698,17 +520,9 @@ set lc_monetary = 'C'
 as $$
 begin
   perform caravan.note_history();
-  begin
-    select p.* into cursor, page, more, progress, refusing
-    from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
-  exception
-    when undefined_function then
-      -- Another source was lost. Without it, all others can be read.
-      perform caravan.make_find_all();
-      select p.* into cursor, page, more, progress, refusing
-      from caravan.next_page(cursor, sources, max_rows, max_bytes, held, until) as p;
-  end;
+  select p.* into cursor, page, more, progress, refusing
+  from caravan.next_page(cursor, sources, max_rows, max_bytes, held) as p;
   page := caravan.project(page, sources);
 end
 $$;
-comment on function caravan.read is 'The next page of changes for a client that stands at a cursor';
+comment on function caravan.read is 'The next page of a fill or a sweep; or a cursor from which to read what is new';

@@ -48,7 +48,7 @@ begin
     return query execute format($q$
       select c.*
       from caravan.change c
-      where c.source = %1$s and c.id <= $1 and c.xid < $2 and c.key is not null and not exists (select caravan.find_%1$s(c.key))
+      where c.source = %1$s and c.id <= $1 and c.xid < $2 and c.key is not null and not exists (select from caravan.found_%1$s(c.key))
     $q$, tracked) using upto, pg_snapshot_xmin(pg_current_snapshot());
   end loop;
 end

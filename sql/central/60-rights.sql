@@ -26,15 +26,16 @@ $$;
 revoke execute on all functions in schema caravan from public;
 do $$
 declare
-  writing regprocedure;
+  open_to_all regprocedure;
   role text;
 begin
-  -- See 32-capture.sql.
-  for writing in
+  -- See 32-capture.sql; and 31-find.sql: these find only what their caller may read.
+  for open_to_all in
     select oid from pg_proc
-    where pronamespace = 'caravan'::regnamespace and proname ~ '^log_(insert|update|delete)_[0-9]+$' and pronargs > 0
+    where pronamespace = 'caravan'::regnamespace
+      and (proname ~ '^log_(insert|update|delete)_[0-9]+$' and pronargs > 0 or proname ~ '^(found|spelled)_[0-9]+$')
   loop
-    execute format('grant execute on function %s to public', writing);
+    execute format('grant execute on function %s to public', open_to_all);
   end loop;
 
   foreach role in array array['caravan_hub', 'caravan_limited_hub'] loop
@@ -44,6 +45,10 @@ begin
       caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.next_run, caravan.judge, caravan.run_failed,
       caravan.descriptions, caravan.resend, caravan.find_problems to %I', role);
     execute format('grant select on caravan.problems to %I', role);
+    execute format('grant execute on function caravan.shows_all_of to %I', role);
+    execute format('grant select on caravan.log, caravan.tracked, caravan.refusing, caravan.history, caravan.life,
+      caravan.cleaning, caravan.milestone to %I', role);
+    execute format('grant select (id, xid) on caravan.change to %I', role);
     -- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
     execute format('grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows,
       caravan.mapped_values, caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash,
@@ -52,6 +57,10 @@ begin
       caravan.comparable, caravan.value_in_key, caravan.has_value, caravan.type_named, caravan.no_cast_to
       to %I', role);
   end loop;
+
+  if to_regrole('caravan_hub') is not null then
+    grant select on caravan.change to caravan_hub;  -- what caravan.log keeps from others, without its price
+  end if;
 
   if to_regrole('caravan_operator') is not null then
     grant usage on schema caravan to caravan_operator;

@@ -7,6 +7,7 @@ begin;
 \ir 31-find.sql
 \ir 32-capture.sql
 \ir 40-read.sql
+\ir 43-log.sql
 \ir 45-project.sql
 \ir 46-readers.sql
 \ir 47-problems.sql

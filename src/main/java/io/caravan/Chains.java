@@ -1,9 +1,13 @@
 package io.caravan;
 
+import io.caravan.client.Cursor;
+import io.caravan.read.Answer;
+import io.caravan.read.Wanted;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
@@ -45,8 +49,7 @@ final class Chains {
   }
 
   /**
-   * The next page for a client; without the cursor where the client's stays until it has applied
-   * it.
+   * The next page for a client.
    *
    * @param stand where the client stands
    * @param wokenAt when it was woken, in nanoseconds: what says that there is no more must have
@@ -79,7 +82,7 @@ final class Chains {
       }
       boolean isOld = page.began() - wokenAt < 0;
       if (!page.isEmpty() || !isOld) {
-        return isOld ? page.withoutCursor().withMore() : page.withoutCursor();
+        return isOld ? page.shared().withMore() : page.shared();
       }
     }
   }
@@ -186,20 +189,20 @@ final class Chains {
         ends.put(stand.chain(), end.movedTo(page.isEmpty() ? stand : after, page.began()));
       }
     }
-    return (page.isEmpty() && !isOnChain ? page.withoutCursor() : page).withMore();
+    return (page.isEmpty() && !isOnChain ? page.shared() : page).withMore();
   }
 
   private Page ask(Stand stand, String until) throws CentralFailure {
     long began = System.nanoTime();
-    Map<String, Object> row = central.read(stand, until);
-    return new Page(row, began, stand.at((String) row.get("cursor")));
+    Answer answer = central.read(stand, until);
+    return new Page(answer, began, stand.at(answer.cursor()));
   }
 
   /**
    * Asks central for the page that follows a client's cursor, up to a snapshot; null: up to now.
    */
   interface Query {
-    Map<String, Object> read(Stand stand, String until) throws CentralFailure;
+    Answer read(Stand stand, String until) throws CentralFailure;
   }
 
   /**
@@ -211,16 +214,22 @@ final class Chains {
    * @param pageRows how many changes a page has at most
    * @param pageBytes after how many bytes it takes no further row
    */
-  record Stand(String cursor, String sources, Standpoint standpoint, int pageRows, int pageBytes) {
+  record Stand(
+      Cursor cursor, List<Wanted> sources, Standpoint standpoint, int pageRows, int pageBytes) {
     String chain() {
-      return standpoint.epoch() + " " + standpoint.sources() + pageRows + "/" + pageBytes;
+      return standpoint.position().epoch()
+          + " "
+          + standpoint.sources()
+          + pageRows
+          + "/"
+          + pageBytes;
     }
 
     String key() {
-      return chain() + standpoint.position();
+      return chain() + standpoint.position().json();
     }
 
-    Optional<Stand> at(String cursor) {
+    Optional<Stand> at(Cursor cursor) {
       return Standpoint.of(cursor, sources)
           .map(standpoint -> new Stand(cursor, sources, standpoint, pageRows, pageBytes));
     }

@@ -1,7 +1,10 @@
 package io.caravan;
 
+import io.caravan.client.Cursor;
+import io.caravan.read.Wanted;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -43,8 +46,8 @@ final class Fills {
     }
     Page page =
         known != null && known.place.equals(place) ? Page.join(known.page) : central.read(place);
-    String cursor = (String) page.row().get("cursor");
-    if (cursor.contains("\"fill\":")) {
+    Cursor cursor = page.answer().cursor();
+    if (cursor.fill() != null) {
       readAhead(client, place.at(cursor));
     }
     return page;
@@ -83,8 +86,8 @@ final class Fills {
    * @param pageRows how many rows a page has at most
    * @param pageBytes after how many bytes it takes no further row
    */
-  record Place(String cursor, String sources, int pageRows, int pageBytes) {
-    Place at(String cursor) {
+  record Place(Cursor cursor, List<Wanted> sources, int pageRows, int pageBytes) {
+    Place at(Cursor cursor) {
       return new Place(cursor, sources, pageRows, pageBytes);
     }
   }

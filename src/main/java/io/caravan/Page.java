@@ -1,19 +1,27 @@
 package io.caravan;
 
-import java.util.HashMap;
-import java.util.Map;
+import io.caravan.read.Answer;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
 /**
- * What central has answered to a read.
+ * What a client gets.
  *
- * @param row the columns of {@code caravan.read}
+ * @param answer of central
  * @param began when the read began, in nanoseconds: it has seen all that was committed before
+ * @param isShared whether it was read for all that stand where it begins: each of them has a cursor
+ *     of its own, which is known when the page was applied, or stays
+ * @param hasMore whether to read on at once
  * @param after where the client stands that has applied it; empty where no other can follow
  */
-record Page(Map<String, Object> row, long began, Optional<Chains.Stand> after) {
+record Page(
+    Answer answer, long began, boolean isShared, boolean hasMore, Optional<Chains.Stand> after) {
+
+  /** As it was read. */
+  Page(Answer answer, long began, Optional<Chains.Stand> after) {
+    this(answer, began, false, answer.hasMore(), after);
+  }
 
   /** A page that is being read; waits for it. */
   static Page join(CompletableFuture<Page> page) throws CentralFailure {
@@ -26,30 +34,21 @@ record Page(Map<String, Object> row, long began, Optional<Chains.Stand> after) {
 
   /** Whether there is nothing to apply. */
   boolean isEmpty() {
-    return row.get("progress") == null;
-  }
-
-  /** Whether to read on at once. */
-  boolean hasMore() {
-    return "true".equals(row.get("more"));
+    return answer.progress() == null;
   }
 
   /** About how many characters it has. */
   int size() {
-    return isEmpty() ? 0 : ((String) row.get("page")).length();
+    return isEmpty() ? 0 : answer.page().length();
   }
 
-  /** The same without its cursor, which is that of the client for which it was read. */
-  Page withoutCursor() {
-    Map<String, Object> others = new HashMap<>(row);
-    others.remove("cursor");
-    return new Page(others, began, after);
+  /** The same for another client that stands where it begins. */
+  Page shared() {
+    return new Page(answer, began, true, hasMore, after);
   }
 
   /** The same, after which to read on at once. */
   Page withMore() {
-    Map<String, Object> others = new HashMap<>(row);
-    others.put("more", "true");
-    return new Page(others, began, after);
+    return new Page(answer, began, isShared, true, after);
   }
 }

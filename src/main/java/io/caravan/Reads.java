@@ -1,17 +1,24 @@
 package io.caravan;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import io.caravan.client.Cursor;
+import io.caravan.read.Answer;
+import io.caravan.read.Reader;
+import io.caravan.read.Wanted;
+import java.sql.SQLException;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
-import org.apache.camel.Exchange;
+import javax.sql.DataSource;
 import org.apache.camel.Header;
 import org.apache.camel.Headers;
-import org.apache.camel.Produce;
-import org.apache.camel.ProducerTemplate;
-import org.apache.camel.util.CastUtils;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
@@ -41,9 +48,12 @@ public final class Reads {
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
   private volatile long wokenAt = System.nanoTime();
 
-  // A pump that finds no route is one that Camel is just stopping.
-  @Produce("direct:read?timeout=1000")
-  private ProducerTemplate central;
+  private Reader central;
+
+  /** Where central is: connections of this one alone, because it sets how they write and plan. */
+  public void setCentral(DataSource connections) {
+    central = new Reader(connections);
+  }
 
   /** All clients are about to be woken, for there may be changes. */
   public void wake() {
@@ -61,8 +71,8 @@ public final class Reads {
   }
 
   /**
-   * The next page for a client, as the columns of {@code caravan.read}; without the cursor where it
-   * is only known when the page was applied, or stays.
+   * The next page for a client: page, progress, refusing and more, and the cursor, where it is not
+   * only known when the page was applied, or stays.
    *
    * @param cursor of the client; null where it has none yet
    * @param sources that its mapping names, as {@code caravan.standing} returns them
@@ -81,23 +91,47 @@ public final class Reads {
       @Header("pageBytes") int pageBytes,
       @Header("wokenAt") long wokenAt)
       throws CentralFailure {
-    Optional<Standpoint> standpoint = Standpoint.of(cursor, sources);
+    Cursor stands = cursor == null ? null : Cursor.parse(cursor);
+    List<Wanted> wanted = wanted(sources);
+    Optional<Standpoint> standpoint = Standpoint.of(stands, wanted);
     Page page;
     if (standpoint.isPresent()) {
-      Chains.Stand stand = new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes);
-      page = chains.next(stand, wokenAt);
+      page =
+          chains.next(
+              new Chains.Stand(stands, wanted, standpoint.get(), pageRows, pageBytes), wokenAt);
     } else if (held == null) {
-      page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
+      page = fills.next(client, new Fills.Place(stands, wanted, pageRows, pageBytes));
     } else {
-      return read(cursor, sources, held, pageRows, pageBytes, null);
+      Answer answer = read(stands, wanted, held, pageRows, pageBytes, null);
+      page = new Page(answer, System.nanoTime(), Optional.empty());
     }
-    Map<String, Object> row = new HashMap<>(page.row());
+    return row(client, page);
+  }
+
+  private Map<String, Object> row(String client, Page page) {
+    Set<String> refusing = new HashSet<>(page.answer().refusing());
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
-        row.merge("refusing", "," + name + ",", (known, more) -> known.toString() + more);
+        refusing.add(name);
       }
     }
+    Map<String, Object> row = new HashMap<>();
+    if (!page.isShared()) {
+      row.put("cursor", page.answer().cursor().json());
+    }
+    row.put("page", page.answer().page());
+    row.put("progress", page.answer().progress());
+    row.put("refusing", "," + String.join(",", refusing) + ",");
+    row.put("more", String.valueOf(page.hasMore()));
     return row;
+  }
+
+  private static List<Wanted> wanted(String sources) {
+    try {
+      return Json.read(sources, new TypeReference<>() {});
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(e);
+    }
   }
 
   /**
@@ -117,21 +151,13 @@ public final class Reads {
         Optional.empty());
   }
 
-  /** By a template, not by an interface: Camel parses the annotations of these at each call. */
-  private Map<String, Object> read(
-      String cursor, String sources, String held, int pageRows, int pageBytes, String until)
+  private Answer read(
+      Cursor cursor, List<Wanted> sources, String held, int pageRows, int pageBytes, String until)
       throws CentralFailure {
-    Map<String, Object> headers = new HashMap<>();
-    headers.put("cursor", cursor);
-    headers.put("sources", sources);
-    headers.put("held", held);
-    headers.put("pageRows", pageRows);
-    headers.put("pageBytes", pageBytes);
-    headers.put("until", until);
-    Exchange answer = central.send(exchange -> exchange.getMessage().setHeaders(headers));
-    if (answer.getException() != null) {
-      throw new CentralFailure(answer.getException());
+    try {
+      return central.read(cursor, sources, pageRows, pageBytes, held, until);
+    } catch (SQLException e) {
+      throw new CentralFailure(e);
     }
-    return CastUtils.cast(answer.getMessage().getBody(Map.class));
   }
 }

@@ -3,6 +3,7 @@ package io.caravan;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.caravan.client.Cursor;
 import io.caravan.client.Source;
 import java.sql.SQLException;
 import java.util.HashMap;
@@ -37,7 +38,7 @@ public final class Replies {
    * @throws Fault if it is none
    */
   public String cursor(String cursor, Set<String> mapped) throws Fault {
-    return cursor == null ? null : KnownCursor.checked(cursor, mapped);
+    return cursor == null ? null : Cursor.checked(cursor, mapped).json();
   }
 
   /**

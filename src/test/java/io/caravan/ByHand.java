@@ -1,5 +1,7 @@
 package io.caravan;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import io.caravan.Postgres.Database;
 import io.caravan.apply.PageText;
 import io.caravan.apply.PageTransaction;
@@ -7,14 +9,18 @@ import io.caravan.apply.Refusal;
 import io.caravan.apply.RowErrors;
 import io.caravan.client.ClientPool;
 import io.caravan.client.ClientTables;
+import io.caravan.client.Cursor;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
+import io.caravan.read.Answer;
+import io.caravan.read.Wanted;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -22,8 +28,6 @@ import java.util.Map;
  * the same SQL functions. So a test says what happens between them.
  */
 final class ByHand implements AutoCloseable {
-  private static final String READ =
-      "select cursor::text, page, progress, more from caravan.read(?::jsonb, ?::jsonb, 1000, 1000000)";
   private static final String NEXT_RUN =
       "select * from caravan.next_run(?, ?::jsonb, ?, null, ?::numeric, 10)";
   private static final String JUDGE =
@@ -34,6 +38,7 @@ final class ByHand implements AutoCloseable {
 
   private final Connection central;
   private final ClientTables tables = new ClientTables();
+  private final Reading reading;
   private final ClientPool pool = new ClientPool();
   private final Connection client;
   private final String name;
@@ -45,6 +50,7 @@ final class ByHand implements AutoCloseable {
 
   ByHand(Database central, Database client, String name, String mapping) throws SQLException {
     this.central = central.dataSource().getConnection();
+    reading = Reading.on(this.central);
     pool.setJdbcUrl(client.url());
     this.client = pool.getConnection();
     this.name = name;
@@ -56,15 +62,15 @@ final class ByHand implements AutoCloseable {
     try {
       tables.ensure(client, name);
       Position position = Position.of(client, name, mapping);
-      String cursor = position.cursor();
+      Cursor cursor = cursor(position);
       long step = position.step();
       for (boolean more = true; more; ) {
-        Map<String, String> page = call(central, READ, cursor, position.sources());
-        more = "t".equals(page.get("more"));
-        if (page.get("progress") != null) {
-          step = apply(position.plan(), step, new PageText(page.get("page")));
+        Answer page = reading.page(cursor, wanted(position), 1000, 1_000_000, null, null);
+        more = page.hasMore();
+        if (page.progress() != null) {
+          step = apply(position.plan(), step, new PageText(page.page()));
         }
-        cursor = page.get("cursor");
+        cursor = page.cursor();
       }
     } catch (Fault e) {
       throw new SQLException(e);
@@ -76,20 +82,31 @@ final class ByHand implements AutoCloseable {
     try {
       tables.ensure(client, name);
       Position position = Position.of(client, name, mapping);
-      String cursor = position.cursor();
+      Cursor cursor = cursor(position);
       String held = null;
-      if (cursor != null && cursor.contains("\"sweep\"")) {
+      if (cursor != null && cursor.sweep() != null) {
         String keys = "select caravan.keys(?, ?::jsonb, ?::jsonb, 500) as held";
-        held = call(client, keys, name, mapping, cursor).get("held");
+        held = call(client, keys, name, mapping, cursor.json()).get("held");
       }
-      String read = READ.replace("1000, 1000000", "5000, 10000000, ?::jsonb");
-      Map<String, String> page = call(central, read, cursor, position.sources(), held);
-      if (page.get("page") != null) {
-        apply(position.plan(), position.step(), new PageText(page.get("page")));
+      Answer page = reading.page(cursor, wanted(position), 5000, 10_000_000, held, null);
+      if (page.page() != null) {
+        apply(position.plan(), position.step(), new PageText(page.page()));
       }
-      return "t".equals(page.get("more"));
+      return page.hasMore();
     } catch (Fault e) {
       throw new SQLException(e);
+    }
+  }
+
+  private static Cursor cursor(Position position) {
+    return position.cursor() == null ? null : Cursor.parse(position.cursor());
+  }
+
+  private static List<Wanted> wanted(Position position) {
+    try {
+      return Json.read(position.sources(), new TypeReference<>() {});
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
     }
   }
 

@@ -5,15 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.Cursor;
+import io.caravan.read.Answer;
+import io.caravan.read.Wanted;
 import java.nio.file.Path;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
-import java.sql.SQLException;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -27,13 +24,8 @@ import org.junit.jupiter.api.Test;
 
 /** What clients share when they read central's changes. */
 class ChainsTest {
-  private static final String READ =
-      """
-      select cursor::text, page, progress, refusing, more::text
-      from caravan.read(?::jsonb, ?::jsonb, ?::int, 10000000, null, ?::pg_snapshot)
-      """;
-
   private final Database central = Postgres.shared().createDatabase("central");
+  private final Reading reading = new Reading(central.dataSource());
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final AtomicInteger reads = new AtomicInteger();
   private final Queue<String> bounds = new ConcurrentLinkedQueue<>();
@@ -69,7 +61,7 @@ class ChainsTest {
     assertThat(shop.next(System.nanoTime())).contains("Countess");
 
     assertThat(reads).hasValue(1);
-    assertThat(shop.cursor).isEqualTo(blog.cursor.replace("/blog", "/shop"));
+    assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
   }
 
   @Test
@@ -184,7 +176,7 @@ class ChainsTest {
     String page = shop.next(System.nanoTime());
     assertThat(List.of(page.contains("ppp"), page.contains("ttt"))).containsExactly(false, true);
     assertThat(shop.next(System.nanoTime())).isEqualTo("nothing");
-    assertThat(shop.cursor).isEqualTo(blog.cursor.replace("/blog", "/shop"));
+    assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
   }
 
   @Test
@@ -202,7 +194,7 @@ class ChainsTest {
     }
 
     assertThat(pages).isLessThan(30);
-    assertThat(shop.cursor).isEqualTo(blog.cursor.replace("/blog", "/shop"));
+    assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
   }
 
   @Test
@@ -277,13 +269,13 @@ class ChainsTest {
         threads);
   }
 
-  private Map<String, Object> read(Chains.Stand stand, String until) throws CentralFailure {
+  private Answer read(Chains.Stand stand, String until) throws CentralFailure {
     reads.incrementAndGet();
     bounds.add(until == null ? "none" : until);
     if (isDown) {
       throw new CentralFailure(new IllegalStateException("central is down"));
     }
-    Map<String, Object> row = query(stand.cursor(), stand.sources(), until);
+    Answer answer = query(stand.cursor(), stand.sources(), until);
     if (isSlow) {
       try {
         mayRead.await();
@@ -291,52 +283,37 @@ class ChainsTest {
         throw new CentralFailure(e);
       }
     }
-    return row;
+    return answer;
   }
 
-  private Map<String, Object> query(String cursor, String sources, String until) {
-    try (Connection connection = central.dataSource().getConnection();
-        PreparedStatement statement = connection.prepareStatement(READ)) {
-      statement.setString(1, cursor);
-      statement.setString(2, sources);
-      statement.setInt(3, 10);
-      statement.setString(4, until);
-      try (ResultSet result = statement.executeQuery()) {
-        result.next();
-        Map<String, Object> row = new HashMap<>();
-        for (int i = 1; i <= result.getMetaData().getColumnCount(); i++) {
-          row.put(result.getMetaData().getColumnLabel(i), result.getString(i));
-        }
-        return row;
-      }
-    } catch (SQLException e) {
-      throw new IllegalStateException(e);
-    }
+  private Answer query(Cursor cursor, List<Wanted> sources, String until) {
+    return reading.page(cursor, sources, 10, 10_000_000, null, until);
   }
 
-  /** A client that is filled, and moves its cursor as caravan.apply would. */
+  /** A client that is filled, and moves its cursor as it does when it applies a page. */
   private final class Client {
-    private final String sources;
-    private String cursor;
+    private final List<Wanted> sources;
+    private Cursor cursor;
     private boolean hasMore = true;
 
     Client(String name) {
       this(name, null);
       while (hasMore) {
-        Map<String, Object> row = query(cursor, sources, null);
-        cursor = (String) row.get("cursor");
-        hasMore = "true".equals(row.get("more"));
+        Answer answer = query(cursor, sources, null);
+        cursor = answer.cursor();
+        hasMore = answer.hasMore();
       }
     }
 
-    private Client(String name, String cursor) {
-      sources = "[{\"source\": \"public.users\", \"fingerprint\": \"" + name + "\"}]";
+    private Client(String name, Cursor cursor) {
+      sources = List.of(new Wanted("public.users", name, null));
       this.cursor = cursor;
     }
 
     /** One that stands at the same point. */
     Client twin(String name) {
-      return new Client(name, cursor.replaceAll("/[a-z]+\"", "/" + name + "\""));
+      return new Client(
+          name, Cursor.parse(cursor.json().replaceAll("/[a-z]+\"", "/" + name + "\"")));
     }
 
     /** The next page. */
@@ -344,17 +321,22 @@ class ChainsTest {
       Standpoint standpoint = Standpoint.of(cursor, sources).orElseThrow();
       Page page = chains.next(new Chains.Stand(cursor, sources, standpoint, 10, 10_000_000), woken);
       hasMore = page.hasMore();
-      if (!page.isEmpty()) {
-        String text = (String) page.row().get("page");
-        String after =
-            central.value(
-                "select ('%s'::jsonb || ('%s'::jsonb -> 'cursor')) - (case when '%2$s'::jsonb -> 'cursor' ? 'window' then '' else 'window' end)"
-                    .formatted(cursor, text));
-        cursor = after;
-        return text;
+      if (!page.isEmpty() || !page.isShared()) {
+        Cursor next = page.answer().cursor();
+        cursor = page.isShared() ? filledAs(cursor, next) : next;
       }
-      cursor = (String) page.row().getOrDefault("cursor", cursor);
-      return "nothing";
+      return page.isEmpty() ? "nothing" : page.answer().page();
+    }
+
+    private Cursor filledAs(Cursor mine, Cursor next) {
+      return new Cursor(
+          next.epoch(),
+          next.snapshot(),
+          next.milestone(),
+          mine.filled(),
+          null,
+          null,
+          next.window());
     }
   }
 }

@@ -3,6 +3,8 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.Cursor;
+import io.caravan.read.Answer;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -13,11 +15,6 @@ import org.junit.jupiter.api.Test;
 
 /** The change log stays small, however long a client is away. */
 class CleanTest {
-  private static final String READ =
-      """
-      select cursor, more
-      from caravan.read(nullif('%s', '')::jsonb, '[{"source": "public.users", "fingerprint": ""}]', %d, 10000000)
-      """;
   private static final String LOOKED_AT =
       "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass";
 
@@ -53,14 +50,16 @@ class CleanTest {
   @Test
   void whatIsNewIsFoundWithoutWalkingThroughTheLog() throws SQLException {
     central.execute("update users set name = 'new'; update users set name = 'newer'");
-    String cursor = central.value(READ.formatted("", 20_000));
+    Cursor cursor =
+        new Reading(central.dataSource()).page(null, Reading.of("public.users"), 20_000).cursor();
     central.execute("update users set name = 'newest' where id = 42");
 
     try (Connection hub = central.dataSource().getConnection();
         Statement statement = hub.createStatement()) {
       hub.setAutoCommit(false);
+      Reading reading = Reading.on(hub);
       for (int i = 0; i < 20; i++) { // from the sixth on, PostgreSQL may keep the plan
-        statement.execute(READ.formatted(cursor, 20_000));
+        reading.page(cursor, Reading.of("public.users"), 20_000);
       }
       ResultSet looked = statement.executeQuery(LOOKED_AT);
       looked.next();
@@ -70,22 +69,23 @@ class CleanTest {
 
   @Test
   void aBacklogIsWalkedThroughOnceHoweverManyPagesItHas() throws SQLException {
-    String cursor = central.value(READ.formatted("", 20_000));
+    Cursor cursor =
+        new Reading(central.dataSource()).page(null, Reading.of("public.users"), 20_000).cursor();
     try (Connection hub = central.dataSource().getConnection();
         Statement statement = hub.createStatement()) {
       hub.setAutoCommit(false);
-      statement.execute(READ.formatted(cursor, 100)); // with a plan for the small log that there is
+      Reading reading = Reading.on(hub);
+      reading.page(cursor, Reading.of("public.users"), 100); // with a plan for the small log
       central.execute("update users set name = 'new'");
 
       int pages = 0;
-      String more;
+      boolean hasMore;
       do {
-        ResultSet page = statement.executeQuery(READ.formatted(cursor, 100));
-        page.next();
-        cursor = page.getString(1);
-        more = page.getString(2);
+        Answer page = reading.page(cursor, Reading.of("public.users"), 100);
+        cursor = page.cursor();
+        hasMore = page.hasMore();
         pages++;
-      } while (more.equals("t"));
+      } while (hasMore);
 
       ResultSet looked = statement.executeQuery(LOOKED_AT);
       looked.next();

@@ -3,10 +3,10 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.Cursor;
+import io.caravan.read.Answer;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,16 +15,10 @@ import org.junit.jupiter.api.Test;
 
 /** A cursor says what its client reflects: no more, and only in the history that it is from. */
 class CursorTest {
-  private static final String SOURCES = "[{\"source\": \"public.users\", \"fingerprint\": \"f\"}]";
-  private static final String READ =
-      """
-      select cursor, progress, page, more
-      from caravan.read(?::jsonb, ?::jsonb, ?, 10000000, null, ?::pg_snapshot)
-      """;
   private static final String FUTURE = "4000000000";
 
   private Database central = Postgres.shared().createDatabase("central");
-  private String cursor;
+  private Cursor cursor;
 
   @Test
   void aSnapshotThatHasNotHappenedDoesNotEndAWindow() {
@@ -45,9 +39,10 @@ class CursorTest {
     central.execute("update users set name = 'new'");
     read(1, null);
     cursor =
-        central.value(
-            "select jsonb_set('%s'::jsonb, '{window,upto}', '\"%s:%2$s:\"')"
-                .formatted(cursor, FUTURE));
+        cursor.at(
+            cursor.snapshot(),
+            cursor.milestone(),
+            new Cursor.Window(FUTURE + ":" + FUTURE + ":", 0, cursor.window().last()));
 
     assertThat(readAll()).containsExactly("all 3 rows of public.users, in");
   }
@@ -125,7 +120,7 @@ class CursorTest {
       server.start();
       central.execute("update users set name = 'lost' where id = 2");
       readAll();
-      String seen = cursor;
+      Cursor seen = cursor;
 
       server.stop();
       server.restore(copy);
@@ -219,27 +214,19 @@ class CursorTest {
       if (more.isEmpty()) {
         return pages;
       }
-      cursor = central.value("select '%s'::jsonb - 'sweep'".formatted(cursor));
+      cursor = cursor.withSweep(null);
     }
     throw new AssertionError("does not end: " + pages.subList(0, 5));
   }
 
   /** Reads and applies one page. */
   private List<String> read(int rows, String until) {
-    try (Connection connection = central.dataSource().getConnection();
-        PreparedStatement statement = connection.prepareStatement(READ)) {
-      statement.setString(1, cursor);
-      statement.setString(2, SOURCES);
-      statement.setInt(3, rows);
-      statement.setString(4, until);
-      try (ResultSet page = statement.executeQuery()) {
-        page.next();
-        cursor = page.getString("cursor");
-        String progress = page.getString("progress");
-        return progress == null ? List.of() : List.of(progress.replaceAll(", in .*", ", in"));
-      }
-    } catch (SQLException e) {
-      throw new IllegalStateException(e);
-    }
+    Answer page =
+        new Reading(central.dataSource())
+            .page(cursor, Reading.of("public.users"), rows, 10_000_000, null, until);
+    cursor = page.cursor();
+    return page.progress() == null
+        ? List.of()
+        : List.of(page.progress().replaceAll(", in .*", ", in"));
   }
 }

@@ -5,14 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Fills.Place;
 import io.caravan.Postgres.Database;
+import io.caravan.read.Answer;
 import java.nio.file.Path;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayDeque;
-import java.util.HashMap;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import org.junit.jupiter.api.BeforeEach;
@@ -20,10 +16,7 @@ import org.junit.jupiter.api.Test;
 
 /** How the pages of a fill are read. */
 class FillsTest {
-  private static final String READ =
-      "select cursor::text, page, progress, more::text from caravan.read(?::jsonb, ?::jsonb, ?, ?)";
-  private static final Place START =
-      new Place(null, "[{\"source\": \"public.users\", \"fingerprint\": \"f\"}]", 2, 1_000_000);
+  private static final Place START = new Place(null, Reading.of("public.users"), 2, 1_000_000);
 
   private final Database central = Postgres.shared().createDatabase("central");
   private final Queue<Runnable> ahead = new ArrayDeque<>();
@@ -63,7 +56,7 @@ class FillsTest {
     page = fills.next("blog", after(page));
 
     assertThat(pageOf(page)).contains("user5");
-    assertThat(page.row().get("cursor").toString()).doesNotContain("\"fill\"");
+    assertThat(page.answer().cursor().fill()).isNull();
     assertThat(ahead).isEmpty();
     assertThat(reads).isEqualTo(3);
   }
@@ -119,11 +112,11 @@ class FillsTest {
   }
 
   private static String pageOf(Page page) {
-    return page.row().get("page").toString();
+    return page.answer().page();
   }
 
   private static Place after(Page page) {
-    return START.at((String) page.row().get("cursor"));
+    return START.at(page.answer().cursor());
   }
 
   private Page read(Place place) throws CentralFailure {
@@ -131,22 +124,9 @@ class FillsTest {
       throw new CentralFailure(new SQLException("central is down"));
     }
     reads++;
-    try (Connection connection = central.dataSource().getConnection();
-        PreparedStatement statement = connection.prepareStatement(READ)) {
-      statement.setString(1, place.cursor());
-      statement.setString(2, place.sources());
-      statement.setInt(3, place.pageRows());
-      statement.setInt(4, place.pageBytes());
-      try (ResultSet result = statement.executeQuery()) {
-        result.next();
-        Map<String, Object> row = new HashMap<>();
-        for (String column : new String[] {"cursor", "page", "progress", "more"}) {
-          row.put(column, result.getString(column));
-        }
-        return new Page(row, System.nanoTime(), Optional.empty());
-      }
-    } catch (SQLException e) {
-      throw new CentralFailure(e);
-    }
+    Answer answer =
+        new Reading(central.dataSource())
+            .page(place.cursor(), place.sources(), place.pageRows(), place.pageBytes(), null, null);
+    return new Page(answer, System.nanoTime(), Optional.empty());
   }
 }

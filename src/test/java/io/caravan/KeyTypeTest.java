@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.Cursor;
+import io.caravan.read.Wanted;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -16,8 +18,7 @@ import org.postgresql.util.ServerErrorMessage;
 
 /** Which types a key may have, and whose code runs for their values. */
 class KeyTypeTest {
-  private static final String SOURCES =
-      "'[{\"source\": \"public.things\", \"fingerprint\": \"f\"}]', 10, 10000";
+  private static final List<Wanted> SOURCES = Reading.of("public.things");
 
   private final Database central = Postgres.shared().createDatabase("central");
   private final String mallory = central.name() + "_mallory";
@@ -71,10 +72,10 @@ class KeyTypeTest {
         update things set id = 'happy';
         """
             .replace("writer", writer));
-    String filled = central.value("select page from caravan.read(null, " + SOURCES + ")");
-    String cursor = central.value("select cursor from caravan.read(null, " + SOURCES + ")");
+    String filled = reading().page(null, SOURCES).page();
+    Cursor cursor = reading().page(null, SOURCES).cursor();
     central.execute("set role " + writer + "; update things set n = 2");
-    String page = central.value("select page from caravan.read('" + cursor + "', " + SOURCES + ")");
+    String page = reading().page(cursor, SOURCES).page();
 
     assertThat(central.query("select distinct who from ran where who <> '" + writer + "'"))
         .isEmpty();
@@ -97,12 +98,12 @@ class KeyTypeTest {
         create table things (id mood primary key, n int);
         select caravan.track('things', '{n}');
         """);
-    String cursor = central.value("select cursor from caravan.read(null, " + SOURCES + ")");
+    Cursor cursor = reading().page(null, SOURCES).cursor();
     central.execute("insert into things values ('sad', 1)");
     central.execute("alter type mood rename value 'sad' to 'blue'");
     central.execute("update things set n = 2");
 
-    assertThat(central.value("select page from caravan.read('" + cursor + "', " + SOURCES + ")"))
+    assertThat(reading().page(cursor, SOURCES).page())
         .contains("[[[\"sad\"]], [[\"blue\"], \"2\",\"blue\"]]");
   }
 
@@ -207,15 +208,19 @@ class KeyTypeTest {
     central.execute("insert into things values ('{1,NULL}', 'caravan.change')");
 
     central.execute("alter database " + central.name() + " set " + setting);
-    String page = central.value("select page from caravan.read(null, " + SOURCES + ")");
-    String cursor = central.value("select cursor from caravan.read(null, " + SOURCES + ")");
+    String page = reading().page(null, SOURCES).page();
+    Cursor cursor = reading().page(null, SOURCES).cursor();
     central.execute("update things set r = null");
 
     assertThat(central.query("select name, types::text from caravan.source"))
         .containsExactly(List.of("public.things", "{integer[],regclass}"));
     assertThat(page).contains("[\"{1,NULL}\"], \"caravan.change\",\"{1,NULL}\"");
-    assertThat(central.value("select page from caravan.read('" + cursor + "', " + SOURCES + ")"))
+    assertThat(reading().page(cursor, SOURCES).page())
         .contains("[\"{1,NULL}\"], null,\"{1,NULL}\"");
+  }
+
+  private Reading reading() {
+    return new Reading(central.dataSource());
   }
 
   private void run(String sql) throws Exception {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.Postgres.Database;
+import io.caravan.read.Wanted;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,12 +55,13 @@ class ProjectionTest {
 
     JsonNode page =
         Json.read(
-            central.value(
-                """
-                select page from caravan.read(null,
-                  '[{"source": "public.users", "fingerprint": "", "columns": ["price", "name", "gone"]},
-                    {"source": "public.orders", "fingerprint": ""}]', 10, 1000)
-                """));
+            new Reading(central.dataSource())
+                .page(
+                    null,
+                    List.of(
+                        new Wanted("public.users", "", List.of("price", "name", "gone")),
+                        new Wanted("public.orders", "", null)))
+                .page());
 
     assertThat(page.at("/sources/public.users"))
         .isEqualTo(

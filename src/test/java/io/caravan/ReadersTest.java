@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.Cursor;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -15,9 +16,6 @@ import org.junit.jupiter.api.Test;
 
 /** The login of a hub can be limited to sources, in central. */
 class ReadersTest {
-  private static final String READ =
-      "select page from caravan.read(%s, '[{\"source\": \"public.%s\", \"fingerprint\": \"\"}]', 10, 1000, %s)";
-
   private final Database central = Postgres.shared().createDatabase("central");
   private final String hub = "hub_of_" + central.name();
 
@@ -40,7 +38,7 @@ class ReadersTest {
 
   @Test
   void aLimitedHubReadsWhatItWasAllowed() throws SQLException {
-    assertThat(asHub(READ.formatted("null", "users", "null"))).contains("Ada");
+    assertThat(read("users")).contains("Ada");
     assertThat(asHub("select name from caravan.rows_1")).isEqualTo("Ada");
   }
 
@@ -48,7 +46,7 @@ class ReadersTest {
   void aLimitedHubReadsNothingElse() throws SQLException {
     String mark =
         "'{\"epoch\": \"'||caravan.epoch()||'\", \"snapshot\": \"'||pg_current_snapshot()||'\", \"filled\": {}, %s}'";
-    assertThatThrownBy(() -> asHub(READ.formatted("null", "salaries", "null")))
+    assertThatThrownBy(() -> read("salaries"))
         .hasMessageContaining("may not read the source public.salaries")
         .hasMessageContaining("select caravan.allow(");
     assertThatThrownBy(() -> asHub("select * from caravan.rows_2"))
@@ -59,16 +57,32 @@ class ReadersTest {
         central.value(
             "select "
                 + mark.formatted(
-                    "\"fill\": {\"source\": \"public.salaries\", \"mark\": \"1/\", \"after\": null, \"rows\": 0, \"total\": 1, \"since\": \"2000-01-01\"}"));
-    assertThat(read("'" + cursor + "'", "null")).contains("Ada").doesNotContain("fortune");
+                    "\"fill\": {\"source\": \"public.salaries\", \"mark\": \"1/f\", \"after\": null, \"rows\": 0, \"total\": 1, \"since\": \"2000-01-01\"}"));
+    assertThat(read(cursor, null)).contains("Ada").doesNotContain("fortune");
     String sweep =
         central.value(
             "select "
-                + mark.replace("{}", "{\"public.users\": \"1/\"}")
+                + mark.replace("{}", "{\"public.users\": \"1/f\"}")
                     .formatted(
                         "\"sweep\": {\"source\": \"public.salaries\", \"key\": [\"id\"], \"target\": 0, \"after\": null}"));
-    assertThatThrownBy(() -> read("'" + sweep + "'", "'{\"keys\": [[1]], \"targets\": 1}'"))
+    assertThatThrownBy(() -> read(sweep, "{\"keys\": [[1]], \"targets\": 1}"))
         .hasMessageContaining("may not read the source public.salaries");
+  }
+
+  @Test
+  void aLimitedHubReadsTheChangesOfWhatItWasAllowedAndNoOthers() throws SQLException {
+    Cursor cursor = reading().page(null, Reading.of("public.users")).cursor();
+    central.execute("update users set name = 'Countess'; update salaries set amount = 'nothing'");
+
+    assertThat(reading().page(cursor, Reading.of("public.users")).page())
+        .contains("Countess")
+        .doesNotContain("salaries");
+    assertThat(asHub("select string_agg(distinct source::text, ',') from caravan.log"))
+        .isEqualTo("1");
+    assertThatThrownBy(() -> asHub("select key from caravan.change"))
+        .hasMessageContaining("permission denied");
+    assertThatThrownBy(() -> asHub("select v2 from caravan.found_2('[1]')"))
+        .hasMessageContaining("permission denied");
   }
 
   @Test
@@ -77,16 +91,15 @@ class ReadersTest {
     central.execute("select caravan.track('users', '{name}')");
     central.install(Path.of("sql/central"));
 
-    assertThat(asHub(READ.formatted("null", "users", "null"))).contains("Ada");
+    assertThat(read("users")).contains("Ada");
   }
 
   @Test
   void aHubIsAllowedOtherSourcesInsteadOfThoseItHad() throws SQLException {
     central.execute("select caravan.allow('%s', '{public.salaries}')".formatted(hub));
 
-    assertThat(asHub(READ.formatted("null", "salaries", "null"))).contains("fortune");
-    assertThatThrownBy(() -> asHub(READ.formatted("null", "users", "null")))
-        .hasMessageContaining("may not read");
+    assertThat(read("salaries")).contains("fortune");
+    assertThatThrownBy(() -> read("users")).hasMessageContaining("may not read");
   }
 
   @Test
@@ -105,8 +118,18 @@ class ReadersTest {
         .hasMessageContaining("'public.user' is not tracked");
   }
 
-  private String read(String cursor, String held) throws SQLException {
-    return asHub(READ.formatted(cursor, "users", held));
+  private String read(String source) {
+    return reading().page(null, Reading.of("public." + source)).page();
+  }
+
+  private String read(String cursor, String held) {
+    return reading()
+        .page(Cursor.parse(cursor), Reading.of("public.users"), 10, 1000, held, null)
+        .page();
+  }
+
+  private Reading reading() {
+    return Reading.as(central.url().replace("user=postgres", "user=" + hub));
   }
 
   private String asHub(String query) throws SQLException {

@@ -10,12 +10,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.caravan.Postgres.Database;
+import io.caravan.client.Cursor;
+import io.caravan.read.Answer;
 import java.io.IOException;
 import java.io.StringReader;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.DriverManager;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
@@ -751,7 +751,7 @@ class TrackTest {
           Statement read = hub.createStatement()) {
         read.execute("begin isolation level repeatable read; select 1");
         central.execute(statement);
-        return catchThrowable(() -> read.execute(reader.next()));
+        return catchThrowable(() -> reader.next(Reading.on(hub)));
       }
     }
 
@@ -920,26 +920,19 @@ class TrackTest {
       String hub = newRole("hub");
       central.execute("grant caravan_hub to " + hub);
 
-      String page;
-      try (Connection connection =
-              DriverManager.getConnection(central.url().replace("user=postgres", "user=" + hub));
-          Statement statement = connection.createStatement();
-          ResultSet result =
-              statement.executeQuery(
-                  "select page from caravan.read(null, %s, 10, 1000)"
-                      .formatted(quoted(new Reader("public.users").sources())))) {
-        result.next();
-        page = result.getString(1);
-      }
+      String page =
+          Reading.as(central.url().replace("user=postgres", "user=" + hub))
+              .page(null, Reading.of("public.users"))
+              .page();
 
       assertThat(page).contains("Ada");
       for (String forbidden :
           List.of(
               "select * from users",
               "select * from caravan.source",
-              "select * from caravan.change",
+              "delete from caravan.change",
               "insert into caravan.dead_letter (client) values ('x')",
-              "select caravan.find_1('[1]')",
+              "select caravan.scan_1(null, 1)",
               "select caravan.ring('public.users', 'update')",
               "select caravan.track('users', '{}')",
               "select caravan.untrack('public.users')")) {
@@ -962,10 +955,14 @@ class TrackTest {
                   select oid::regprocedure::text from pg_proc
                   where pronamespace = 'caravan'::regnamespace
                     and has_function_privilege('%s', oid, 'execute')
-                    and proname not in ('log_insert_1', 'log_update_1', 'log_delete_1')
+                    and proname not in ('log_insert_1', 'log_update_1', 'log_delete_1', 'found_1')
                   """
                       .formatted(nobody)))
           .isEmpty();
+      assertThat(
+              refusalOf("set role " + nobody + "; select * from caravan.found_1('[1]')")
+                  .getSQLState())
+          .isEqualTo("42501");
     }
   }
 
@@ -973,7 +970,7 @@ class TrackTest {
   private final class Reader {
     private final String source;
     private final int maxRows;
-    private String cursor = "null";
+    private Cursor cursor;
     private JsonNode types;
 
     Reader(String source) {
@@ -985,25 +982,19 @@ class TrackTest {
       this.maxRows = maxRows;
     }
 
-    String sources() {
-      return JSON.createArrayNode()
-          .add(JSON.createObjectNode().put("source", source).put("fingerprint", "f"))
-          .toString();
-    }
-
     /** The changes since the last time. */
     List<JsonNode> changes() {
       List<JsonNode> changes = new ArrayList<>();
       boolean more = true;
       while (more) {
-        List<String> next = central.query(next()).get(0);
-        cursor = quoted(next.get(0));
-        JsonNode page = json(Objects.requireNonNullElse(next.get(1), "{}"));
+        Answer next = next(new Reading(central.dataSource()));
+        cursor = next.cursor();
+        JsonNode page = json(Objects.requireNonNullElse(next.page(), "{}"));
         if (page.path("sources").has(source)) {
           types = page.path("sources").path(source).path("columns");
         }
         page.path("changes").path(source).forEach(change -> changes.add(named(change)));
-        more = next.get(2).equals("t");
+        more = next.hasMore();
       }
       return changes;
     }
@@ -1017,10 +1008,9 @@ class TrackTest {
       return named;
     }
 
-    /** What reads the next page. */
-    String next() {
-      return "select cursor, page, more from caravan.read(%s, %s, %s, 1000000)"
-          .formatted(cursor, quoted(sources()), maxRows);
+    /** Reads the next page. */
+    Answer next(Reading reading) {
+      return reading.page(cursor, Reading.of(source), maxRows, 1_000_000, null, null);
     }
 
     /** The types of the columns, as the last page told them. */

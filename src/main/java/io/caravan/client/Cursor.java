@@ -1,0 +1,196 @@
+package io.caravan.client;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.caravan.Fault;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/**
+ * How far a client has come. It is kept in the client's database, as JSON with these properties.
+ *
+ * @param epoch which history of central it belongs to
+ * @param snapshot the client reflects every change that is visible in it; as PostgreSQL writes a
+ *     {@code pg_snapshot}
+ * @param milestone the last one that there was when the page was read; null: there was none
+ * @param filled source → the mark of the mapping that it was filled with; null in a page that
+ *     leaves the client's as it is
+ * @param fill while a source is being filled: source, mark, after (a key), rows, total, since;
+ *     null: none is
+ * @param sweep while the client is swept: source, its key, target, after (a key), then; null: it is
+ *     not
+ * @param window within a backlog; null: the client is not
+ */
+public record Cursor(
+    String epoch,
+    String snapshot,
+    String milestone,
+    JsonNode filled,
+    JsonNode fill,
+    JsonNode sweep,
+    Window window) {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Pattern SNAPSHOT =
+      Pattern.compile("([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):((?:[0-9]{1,18},)*[0-9]{1,18})?");
+
+  /**
+   * The part of the log that is being read in pages.
+   *
+   * @param upto the snapshot that ends it
+   * @param after the id of the last change that the client has
+   * @param last the id of its last change
+   */
+  public record Window(String upto, long after, long last) {}
+
+  /**
+   * Reads a cursor.
+   *
+   * @throws IllegalArgumentException if it is none
+   */
+  public static Cursor parse(String json) {
+    try {
+      return of(JSON.readTree(json));
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException("not a cursor: " + json, e);
+    }
+  }
+
+  /**
+   * Reads a cursor that a client's database has given back, and which may be anything: central
+   * casts its parts, and others read up to the snapshot of the one that is ahead.
+   *
+   * @param sources that are mapped; a fill or a sweep of another one is left out
+   * @throws Fault if it is none
+   */
+  public static Cursor checked(String json, Set<String> sources) throws Fault {
+    JsonNode parts;
+    try {
+      parts = JSON.readTree(json);
+    } catch (JsonProcessingException e) {
+      throw new Fault(Fault.ANSWER, "its cursor is not JSON");
+    }
+    if (!parts.isObject() || !parts.path("epoch").isTextual()) {
+      throw new Fault(Fault.ANSWER, "its cursor has no epoch");
+    }
+    checkSnapshot(parts.path("snapshot"));
+    if (parts.has("window")) {
+      JsonNode window = parts.path("window");
+      checkSnapshot(window.path("upto"));
+      if (!window.path("after").isIntegralNumber() || !window.path("last").isIntegralNumber()) {
+        throw new Fault(Fault.ANSWER, "its cursor has no place in its window");
+      }
+    }
+    Cursor cursor = of(parts);
+    return new Cursor(
+        cursor.epoch,
+        cursor.snapshot,
+        cursor.milestone,
+        cursor.filled,
+        isOfOne(cursor.fill, sources) ? cursor.fill : null,
+        isOfOne(cursor.sweep, sources) ? cursor.sweep : null,
+        cursor.window);
+  }
+
+  private static boolean isOfOne(JsonNode work, Set<String> sources) {
+    return work != null && sources.contains(work.path("source").asText());
+  }
+
+  private static Cursor of(JsonNode parts) {
+    JsonNode window = parts.get("window");
+    return new Cursor(
+        parts.path("epoch").asText(),
+        parts.path("snapshot").asText(),
+        parts.path("milestone").asText(null),
+        parts.get("filled"),
+        parts.get("fill"),
+        parts.get("sweep"),
+        window == null
+            ? null
+            : new Window(
+                window.path("upto").asText(),
+                window.path("after").asLong(),
+                window.path("last").asLong()));
+  }
+
+  /** The snapshot up to which the client has come, or will have within its window. */
+  public String upto() {
+    return window == null ? snapshot : window.upto;
+  }
+
+  /** With what a source was filled; empty text where it was not. */
+  public String mark(String source) {
+    return filled == null ? "" : filled.path(source).asText();
+  }
+
+  /** Whether the next page is for this client alone. */
+  public boolean isOfOneClient() {
+    return fill != null || sweep != null;
+  }
+
+  /** Whether pages follow that are known to be needed. */
+  public boolean isBehind() {
+    return fill != null || sweep != null || window != null;
+  }
+
+  /** The same without what is the client's own: what it was filled with. */
+  public Cursor withoutFilled() {
+    return new Cursor(epoch, snapshot, milestone, null, fill, sweep, window);
+  }
+
+  /** The same, but at another place of the log. */
+  public Cursor at(String newSnapshot, String newMilestone, Window newWindow) {
+    return new Cursor(epoch, newSnapshot, newMilestone, filled, fill, sweep, newWindow);
+  }
+
+  /** The same with another sweep; null for none. */
+  public Cursor withSweep(JsonNode newSweep) {
+    return new Cursor(epoch, snapshot, milestone, filled, fill, newSweep, window);
+  }
+
+  /** As JSON. */
+  public String json() {
+    ObjectNode json = JSON.createObjectNode();
+    json.put("epoch", epoch).put("snapshot", snapshot);
+    if (milestone != null) {
+      json.put("milestone", milestone);
+    }
+    if (filled != null) {
+      json.set("filled", filled);
+    }
+    if (fill != null) {
+      json.set("fill", fill);
+    }
+    if (sweep != null) {
+      json.set("sweep", sweep);
+    }
+    if (window != null) {
+      json.putObject("window")
+          .put("upto", window.upto)
+          .put("after", window.after)
+          .put("last", window.last);
+    }
+    return json.toString();
+  }
+
+  /** As PostgreSQL takes it: xmin, xmax, and what ran in between, in order. */
+  private static void checkSnapshot(JsonNode snapshot) throws Fault {
+    var parts = SNAPSHOT.matcher(snapshot.asText());
+    boolean isOne = snapshot.isTextual() && parts.matches();
+    if (isOne) {
+      long last = Long.parseLong(parts.group(1));
+      long xmax = Long.parseLong(parts.group(2));
+      isOne = last <= xmax;
+      for (String running :
+          parts.group(3) == null ? new String[0] : parts.group(3).split(",", -1)) {
+        long xid = Long.parseLong(running);
+        isOne = isOne && xid >= last && xid < xmax;
+        last = xid;
+      }
+    }
+    if (!isOne) {
+      throw new Fault(Fault.ANSWER, "its cursor has no snapshot");
+    }
+  }
+}

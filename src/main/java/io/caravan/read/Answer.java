@@ -1,0 +1,16 @@
+package io.caravan.read;
+
+import io.caravan.client.Cursor;
+import java.util.Set;
+
+/**
+ * What central has answered to a client that asked what follows its cursor.
+ *
+ * @param cursor of the client when it has applied the page
+ * @param page as JSON; null: there is nothing to apply
+ * @param progress what the page brings, in words; null: there is nothing to apply
+ * @param refusing the clients that have unresolved dead letters; {@code *} for all
+ * @param hasMore whether to ask again at once
+ */
+public record Answer(
+    Cursor cursor, String page, String progress, Set<String> refusing, boolean hasMore) {}

@@ -1,0 +1,126 @@
+package io.caravan.read;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.caravan.client.Cursor;
+import io.caravan.client.Source;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A page of changes as JSON:
+ *
+ * <ul>
+ *   <li>{@code cursor}: the cursor that the client has when it has applied the page; without {@code
+ *       filled}, that stays as it is
+ *   <li>{@code sources}: source → its key and the types of its columns
+ *   <li>{@code cleared}: the sources that were truncated; their rows go before any change
+ *   <li>{@code gone}: the sources of which it brings keys whose rows are gone
+ *   <li>{@code changes}: source → {@code [[[42], "Ada", …], [[43]]]}: the key and the row's values
+ *       in the order of the columns, each in PostgreSQL's own text form; nothing but the key where
+ *       the row is gone
+ * </ul>
+ */
+final class PageWriter {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int NAMED = 3;
+
+  private final Set<String> cleared = new LinkedHashSet<>();
+  private final Set<String> gone = new LinkedHashSet<>();
+  private final Map<String, StringBuilder> changes = new LinkedHashMap<>();
+  private final StringBuilder progress = new StringBuilder();
+  private long bytes;
+  private int count;
+
+  /** The source was truncated. */
+  void clear(String source) {
+    cleared.add(source);
+    tell(source, "truncated");
+  }
+
+  /**
+   * Adds a change.
+   *
+   * @param key as JSON
+   * @param row the values as a JSON array; null: the key is gone
+   */
+  void add(String source, String key, String row) {
+    addRow(source, key, row);
+    if (row == null) {
+      gone.add(source);
+    }
+    tell(source, key);
+  }
+
+  /** Adds a row that comes along with a change, as it is now. */
+  void addRow(String source, String key, String row) {
+    StringBuilder items = changes.computeIfAbsent(source, name -> new StringBuilder());
+    int from = items.length();
+    items.append(from == 0 ? "[" : ", [").append(key);
+    items.append(row == null ? "]" : ", ");
+    if (row != null) {
+      items.append(row, 1, row.length());
+    }
+    bytes += utf8Length(items, from);
+  }
+
+  private void tell(String source, String what) {
+    count++;
+    if (count <= NAMED) {
+      progress.append(count == 1 ? "" : ", ").append(source).append(' ').append(what);
+    }
+  }
+
+  /** How large the changes are. */
+  long bytes() {
+    return bytes;
+  }
+
+  boolean isEmpty() {
+    return count == 0;
+  }
+
+  /** What it brings, in words. */
+  String progress() {
+    return count > NAMED ? progress + " and " + (count - NAMED) + " more" : progress.toString();
+  }
+
+  /**
+   * The page.
+   *
+   * @param sources those of the changes, among others
+   */
+  String page(Cursor cursor, Map<String, Source> sources) {
+    try {
+      Map<String, Source> described = new LinkedHashMap<>(sources);
+      described.keySet().removeIf(name -> !changes.containsKey(name) && !cleared.contains(name));
+      StringBuilder page = new StringBuilder();
+      page.append("{\"cursor\": ").append(cursor.withoutFilled().json());
+      page.append(", \"sources\": ").append(JSON.writeValueAsString(described));
+      page.append(", \"cleared\": ").append(JSON.writeValueAsString(cleared));
+      page.append(", \"gone\": ").append(JSON.writeValueAsString(gone));
+      page.append(", \"changes\": {");
+      String comma = "";
+      for (Map.Entry<String, StringBuilder> source : changes.entrySet()) {
+        page.append(comma).append(JSON.writeValueAsString(source.getKey())).append(": [");
+        page.append(source.getValue()).append(']');
+        comma = ", ";
+      }
+      return page.append("}}").toString();
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static int utf8Length(CharSequence text, int from) {
+    int length = 0;
+    for (int i = from; i < text.length(); i++) {
+      char c = text.charAt(i);
+      // A character beyond 16 bits is two surrogates, and four bytes.
+      length += c < 0x80 ? 1 : c < 0x800 || Character.isSurrogate(c) ? 2 : 3;
+    }
+    return length;
+  }
+}

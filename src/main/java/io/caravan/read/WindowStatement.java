@@ -1,0 +1,218 @@
+package io.caravan.read;
+
+import static java.util.stream.Collectors.joining;
+
+import io.caravan.client.Source;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The query that reads the next page of what is new since a cursor's snapshot. New is what is
+ * visible now and was not visible in it: {@code xid >= xmax or xid = any (running)}, which leaves
+ * no gap when transactions commit in another order than they began, and waits for none. A page
+ * takes what follows the last one by the id of the change; a key stands at its newest id in the
+ * page.
+ *
+ * <p>It is one query, and so it sees one snapshot. Its first row says where central stands, and
+ * whether the query fits; where it does not, no other follows. The others are the changes, each
+ * with its row as it is now. A row is found when it is fetched, so that whoever has enough of them
+ * stops.
+ *
+ * <p>Relies on: PostgreSQL reads a materialized part in its order, and only when somebody needs it;
+ * it computes no branch of a {@code case} but the one that is taken, and runs the parts of {@code
+ * union all} one after another.
+ */
+final class WindowStatement {
+  /** The settings on which the texts of values depend, and which rows are seen, in this order. */
+  static final Map<String, String> SETTINGS = settings();
+
+  private static final String HEAD =
+      """
+      with given as (
+        select ?::text as epoch, ?::pg_catalog.pg_snapshot as since, ?::pg_catalog.pg_snapshot as upto,
+          ?::pg_catalog.pg_snapshot as until, ?::timestamptz as seen, ?::int as most
+      ), fit as materialized (
+        select h.epoch = g.epoch and h.started = pg_catalog.pg_postmaster_start_time()
+            and h.epoch = pg_catalog.concat_ws('/', pg_catalog.split_part(h.epoch, '/', 1),
+              pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan.life),
+              pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan.history'), '/', -2), 'caravan.change'::regclass::oid)
+            and pg_catalog.pg_snapshot_xmax(coalesce(g.upto, g.since)) <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+            and (g.seen is null or exists (select from caravan.milestone as m where m.at = g.seen))
+            and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan.cleaning)
+            and (select pg_catalog.count(*) from caravan.tracked as t where t.state in (%1$s)) = %2$d as fits,
+          pg_catalog.concat_ws('/', %3$s) = %4$s as is_set
+        from caravan.history as h, given as g
+      ), bound as materialized (
+        select coalesce(upto, case
+          when until is null then pg_catalog.pg_current_snapshot()
+          when caravan.shows_all_of(until, since) and caravan.shows_all_of(pg_catalog.pg_current_snapshot(), until) then until
+          else pg_catalog.pg_current_snapshot()
+        end) as upto
+        from given
+      )""";
+  // OFFSET keeps PostgreSQL from looking for the least ids in the order of the ids: it would walk
+  // the whole log.
+  private static final String FIRST =
+      """
+      , next as materialized (
+        select id, source, key
+        from (
+          %s
+          offset 0
+        ) as new
+        where pg_catalog.pg_visible_in_snapshot(xid, (select upto from bound))
+        order by id
+        limit ?
+      ), edge as materialized (
+        select pg_catalog.min(id) - 1 as after, pg_catalog.max(id) as last from (
+          %s
+          offset 0
+        ) as new
+      )""";
+  private static final String FURTHER =
+      """
+      , next as materialized (
+        select id, source, key
+        from %s
+        where id > ? and id <= ? and (xid >= ?::xid8 or xid = any (?::xid8[])) and source in (%s)
+          and pg_catalog.pg_visible_in_snapshot(xid, (select upto from bound)) and (select fits and is_set from fit)
+        order by id
+        limit ?
+      ), edge as materialized (
+        select null::bigint as after, null::bigint as last
+      )""";
+  // The bounds of the whole window are needed where it is large, or brings nothing.
+  private static final String REST =
+      """
+      , newest as materialized (
+        select pg_catalog.max(id) as id, source, key from next group by source, key order by 1
+      ), size as materialized (
+        select pg_catalog.count(*) as n, pg_catalog.max(id) as last from next
+      ), milestone as materialized (
+        select pg_catalog.max(at) as at from caravan.milestone
+      )
+      select array[fits::text, is_set::text, (select upto::text from bound), size.n::text,
+          case when fits and is_set and size.n in (0, most) then (select (last - after)::text from edge) end,
+          case when fits and size.n = most then (select last::text from edge) else size.last::text end,
+          pg_catalog.to_json(m.at) #>> '{}', (coalesce(seen, '-infinity') < m.at - '1 hour'::interval)::text,
+          (select pg_catalog.string_agg(client, E'\\n') from caravan.refusing)] as head,
+        null::bigint as id, null::int as source, null::text as key, null::text as "row", null::text as spelled, null::text as other
+      from fit, size, milestone as m, given
+      union all
+      select null, n.id, n.source, n.key::text, r."row", %1$s
+      from newest as n
+      cross join lateral (select case n.source %2$s end as "row" offset 0) as r%3$s
+      """;
+
+  private final List<Tracked> sources;
+  private final List<Source> described;
+  private final String log;
+
+  /**
+   * For some sources.
+   *
+   * @param sources that are read
+   * @param described the same with the columns that are wanted
+   * @param log which view of the log may be read
+   */
+  WindowStatement(List<Tracked> sources, List<Source> described, String log) {
+    this.sources = sources;
+    this.described = described;
+    this.log = log;
+  }
+
+  /**
+   * The first page of a window. Parameters: epoch, since, upto, until, milestone, most; for the
+   * changes and for their bounds each xmax, and the running ones if there are any; most behind the
+   * former.
+   *
+   * @param hasRunning whether transactions were running when the snapshot was taken
+   */
+  String first(boolean hasRunning) {
+    String where = "where source in (" + ids() + ") and (select fits and is_set from fit) and xid ";
+    String changes = "select id, xid, source, key from " + log + " " + where;
+    String ids = "select id from caravan.change where xid ";
+    return head() + FIRST.formatted(since(changes, hasRunning), since(ids, hasRunning)) + rest();
+  }
+
+  private static String since(String select, boolean hasRunning) {
+    return select
+        + ">= ?::xid8"
+        + (hasRunning ? "\n    union all\n    " + select + "= any (?::xid8[])" : "");
+  }
+
+  /** A further page. Parameters: as of the first; then after, last, xmax, running, most. */
+  String further() {
+    return head() + FURTHER.formatted(log, ids()) + rest();
+  }
+
+  private String head() {
+    return HEAD.formatted(
+        sources.stream().map(source -> literal(source.state())).collect(joining(", ")),
+        sources.size(),
+        SETTINGS.keySet().stream()
+            .map(name -> "pg_catalog.current_setting('" + name + "')")
+            .collect(joining(", ")),
+        literal(String.join("/", SETTINGS.values())));
+  }
+
+  private String rest() {
+    StringBuilder rows = new StringBuilder();
+    StringBuilder spelled = new StringBuilder();
+    for (int i = 0; i < sources.size(); i++) {
+      Tracked source = sources.get(i);
+      String row =
+          "pg_catalog.array_to_json(array[%s])::text"
+              .formatted(
+                  source.values(described.get(i)).stream()
+                      .map(v -> "f." + v)
+                      .collect(joining(", ")));
+      rows.append(
+          "\n  when %1$d then (select %2$s from caravan.found_%1$d(n.key) as f)"
+              .formatted(source.id(), row));
+      if (source.isLoose()) {
+        spelled.append(
+            """
+
+              when %1$d then (select array[f.spelled::text, %2$s] from caravan.spelled_%1$d(n.key) as f
+                where not exists (select from next as o where o.source = %1$d and o.key = f.spelled))"""
+                .formatted(source.id(), row));
+      }
+    }
+    boolean isNoneLoose = spelled.isEmpty();
+    return REST.formatted(
+        isNoneLoose ? "null, null" : "s.texts[1], s.texts[2]",
+        rows,
+        isNoneLoose
+            ? ""
+            : "\ncross join lateral (select case when r.\"row\" is null and n.key is not null then case n.source"
+                + spelled
+                + " end end as texts offset 0) as s");
+  }
+
+  private String ids() {
+    return sources.stream().map(source -> String.valueOf(source.id())).collect(joining(", "));
+  }
+
+  private static String literal(String text) {
+    return "'" + text.replace("'", "''") + "'";
+  }
+
+  private static Map<String, String> settings() {
+    Map<String, String> settings = new LinkedHashMap<>();
+    // In another isolation, a query sees sources as they were, and finds rows as they are made now.
+    settings.put("transaction_isolation", "read committed");
+    settings.put("search_path", "pg_catalog, pg_temp");
+    settings.put("row_security", "off");
+    settings.put("timezone", "UTC");
+    settings.put("datestyle", "ISO, MDY");
+    settings.put("intervalstyle", "postgres");
+    settings.put("bytea_output", "hex");
+    settings.put("extra_float_digits", "1");
+    settings.put("lc_monetary", "C");
+    settings.put("array_nulls", "on");
+    settings.put("quote_all_identifiers", "off");
+    return settings;
+  }
+}
