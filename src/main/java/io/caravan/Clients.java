@@ -1,11 +1,13 @@
 package io.caravan;
 
 import com.zaxxer.hikari.HikariDataSource;
+import io.caravan.client.Standing;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -14,7 +16,6 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.ExchangeProperty;
 import org.apache.camel.Header;
-import org.apache.camel.Headers;
 import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 import org.apache.camel.spi.OnCamelContextStopping;
@@ -33,7 +34,6 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   private static final Duration PAUSE_FOR_ANOTHER_HUB = Duration.ofSeconds(5);
   private static final Duration MEMORY = Duration.ofSeconds(10);
   private static final long UNKNOWN = -1;
-  private static final List<String> BEHIND = List.of("\"fill\":", "\"sweep\":", "\"window\":");
   private static final String CENTRAL = "jdbc://central?";
 
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
@@ -51,14 +51,9 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     this.showsMessages = showsMessages;
   }
 
-  /**
-   * The pump of a client begins.
-   *
-   * @param headers {@code resting} is set to whether the client is to be left alone: its time has
-   *     not come yet
-   */
-  public void begin(@Header("client") String client, @Headers Map<String, Object> headers) {
-    headers.put("resting", stopping || client(client).isResting());
+  /** Whether a client is to be left alone: its time has not come yet. */
+  public boolean isResting(String client) {
+    return stopping || client(client).isResting();
   }
 
   /** The clients whose rest is over. */
@@ -67,53 +62,42 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
   }
 
   /**
-   * Where a client stands, as a map like the row of {@code caravan.standing}; empty where it is to
-   * be asked itself: at first, after a failure, with another mapping, and now and then, for what
-   * somebody does to it from outside.
+   * Where a client stands; empty where it is to be asked itself: at first, after a failure, with
+   * another mapping, and now and then, for what somebody does to it from outside.
    */
-  public Map<String, Object> recall(
-      @Header("client") String client, @Header("mapping") String mapping) {
+  public Optional<Standing> recall(String client, String mapping) {
     return client(client).recall(mapping);
   }
 
   /**
-   * It is known where a client stands.
+   * Whether pages may have been applied that this hub does not know of: what the client has taken
+   * with them may still be a dead letter.
    *
    * @param step where the client stands
-   * @param recent whether a page was applied within the last seconds
-   * @param headers {@code byAnother} is set to whether another hub has applied pages since this one
-   *     last looked, and not long ago. Then the client is left to that hub, and looked at again in
-   *     a while. {@code unsure} is set to whether pages may have been applied that this hub does
-   *     not know of: what the client has taken with them may still be a dead letter
    */
-  public void found(
-      @Header("client") String client,
-      @Header("step") long step,
-      @Header("recent") boolean recent,
-      @Headers Map<String, Object> headers) {
-    headers.put("unsure", client(client).isUnsure(step));
-    headers.put("byAnother", client(client).isServedByAnother(step, recent));
-  }
-
-  /** Another hub was quicker. */
-  public void standBy(@Header("client") String client) {
-    client(client).standBy();
+  public boolean isUnsure(String client, long step) {
+    return client(client).isUnsure(step);
   }
 
   /**
-   * A page was applied, or there was none.
+   * Whether another hub has applied pages since this one last looked, and not long ago. Then the
+   * client is left to that hub, and looked at again in a while.
    *
    * @param step where the client stands
-   * @param cursor of the client; it says whether the client is within a fill, a sweep or a backlog
-   * @param sources that its mapping names
+   * @param isRecent whether a page was applied within the last seconds
    */
-  public void progressed(
-      @Header("client") String client,
-      @Header("mapping") String mapping,
-      @Header("step") long step,
-      @Header("cursor") String cursor,
-      @Header("sources") String sources) {
-    client(client).progressed(new Standing(mapping, step, cursor, sources));
+  public boolean isServedByAnother(String client, long step, boolean isRecent) {
+    return client(client).isServedByAnother(step, isRecent);
+  }
+
+  /** Another hub was quicker. */
+  public void standBy(String client) {
+    client(client).standBy();
+  }
+
+  /** A page was applied, or there was none: the client stands there now. */
+  public void progressed(String client, String mapping, Standing standing) {
+    client(client).progressed(mapping, standing);
   }
 
   /**
@@ -174,17 +158,6 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     return clients.computeIfAbsent(name, Client::new);
   }
 
-  /** Where a client stands under a mapping. */
-  private record Standing(String mapping, long step, String cursor, String sources) {
-    boolean isBehind() {
-      return BEHIND.stream().anyMatch(cursor::contains);
-    }
-
-    Map<String, Object> row() {
-      return Map.of("step", step, "cursor", cursor, "sources", sources, "recent", false);
-    }
-  }
-
   /** One client. Its pump reports in one thread; others ask. */
   private static final class Client {
     private final String name;
@@ -196,6 +169,7 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
     private int failures;
     private long step = UNKNOWN;
     private Standing seen;
+    private String mapping;
     private long askedAt;
     private boolean resting;
     private long restsUntil;
@@ -233,20 +207,21 @@ public final class Clients extends AbstractHealthCheck implements OnCamelContext
       become("standing by", "another hub serves it");
     }
 
-    synchronized Map<String, Object> recall(String mapping) {
+    synchronized Optional<Standing> recall(String mapping) {
       boolean known =
           seen != null
-              && seen.mapping.equals(mapping)
+              && mapping.equals(this.mapping)
               && System.nanoTime() - askedAt < MEMORY.toNanos();
       if (!known) {
         askedAt = System.nanoTime();
       }
-      return known ? seen.row() : Map.of();
+      return known ? Optional.of(seen) : Optional.empty();
     }
 
-    synchronized void progressed(Standing seen) {
+    synchronized void progressed(String mapping, Standing seen) {
+      this.mapping = mapping;
       this.seen = seen;
-      step = seen.step;
+      step = seen.step();
       failures = 0;
       connected = true;
       resting = false;

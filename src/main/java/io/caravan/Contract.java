@@ -1,7 +1,6 @@
 package io.caravan;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.networknt.schema.JsonSchema;
@@ -10,18 +9,21 @@ import com.networknt.schema.JsonSchemaFactory;
 import com.networknt.schema.SchemaValidatorsConfig;
 import com.networknt.schema.SpecVersion.VersionFlag;
 import com.networknt.schema.ValidationMessage;
+import io.caravan.apply.Change;
+import io.caravan.apply.PageText;
+import io.caravan.apply.Refusal;
+import io.caravan.client.Source;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
-import org.apache.camel.Header;
-import org.apache.camel.Headers;
 
 /**
  * What the rows of a source must look like: a JSON schema in a file that has the source's name, for
@@ -30,7 +32,6 @@ import org.apache.camel.Headers;
  */
 public final class Contract {
   private static final String SUFFIX = ".schema.json";
-  private static final String NOTHING = "[]";
   private static final SchemaValidatorsConfig CONFIG =
       SchemaValidatorsConfig.builder().formatAssertionsEnabled(true).build();
 
@@ -77,47 +78,39 @@ public final class Contract {
   }
 
   /**
-   * Finds the changes of a page that break the contract of their source. A page is looked into only
-   * if one of its sources has a contract.
+   * The changes of a page that break the contract of their source. A page is looked into only if
+   * one of its sources has a contract.
    *
-   * @param sources the sources that the client's mapping names
-   * @param headers {@code skipped} is set to these changes, as {@code caravan.bury} takes them
+   * @param text its JSON
    */
-  public void check(
-      @Header("sources") String sources,
-      @Header("page") String page,
-      @Headers Map<String, Object> headers)
-      throws IOException {
-    ArrayNode breaches = JsonNodeFactory.instance.arrayNode();
-    for (JsonNode wanted : Json.read(sources)) {
-      String source = wanted.path("source").asText();
-      if (schemas.containsKey(source)) {
-        JsonNode whole = Json.read(page);
-        JsonNode columns = whole.path("sources").path(source).path("columns");
-        for (JsonNode change : whole.path("changes").path(source)) {
-          check(source, columns, change, breaches);
+  public List<Refusal> breaches(PageText page, String text) throws IOException {
+    List<Refusal> breaches = new ArrayList<>();
+    for (Map.Entry<String, Source> source : page.sources().entrySet()) {
+      if (schemas.containsKey(source.getKey())) {
+        List<String> columns = List.copyOf(source.getValue().columns().keySet());
+        for (JsonNode change : Json.read(text).path("changes").path(source.getKey())) {
+          check(source.getKey(), columns, change, breaches);
         }
       }
     }
-    headers.put("skipped", breaches.isEmpty() ? NOTHING : breaches.toString());
+    return breaches;
   }
 
   /** A change is its key and the values of the columns, or only a key that is gone. */
-  private void check(String source, JsonNode columns, JsonNode change, ArrayNode breaches) {
+  private void check(String source, List<String> columns, JsonNode change, List<Refusal> breaches) {
     if (change.size() > 1) {
       ObjectNode row = JsonNodeFactory.instance.objectNode();
-      columns.fieldNames().forEachRemaining(name -> row.set(name, change.get(1 + row.size())));
+      columns.forEach(name -> row.set(name, change.get(1 + row.size())));
       TreeSet<String> rules = new TreeSet<>();
       for (ValidationMessage broken : schemas.get(source).validate(row)) {
         rules.add(rule(broken));
       }
       if (!rules.isEmpty()) {
-        breaches
-            .addObject()
-            .put("source", source)
-            .put("sqlstate", "CV004")
-            .put("message", "breaks the contract: " + String.join("; ", rules))
-            .set("key", change.get(0));
+        breaches.add(
+            new Refusal(
+                new Change(source, change.get(0).toString(), "", false),
+                "CV004",
+                "breaks the contract: " + String.join("; ", rules)));
       }
     }
   }

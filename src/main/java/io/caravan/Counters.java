@@ -7,7 +7,6 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
-import org.apache.camel.Header;
 
 /**
  * Counts what is applied to each client, if metrics are enabled. Camel's {@code micrometer:} steps
@@ -31,10 +30,7 @@ public final class Counters implements CamelContextAware {
   }
 
   /** A page was applied. */
-  public void applied(
-      @Header("client") String client,
-      @Header("written") long written,
-      @Header("removed") long removed) {
+  public void applied(String client, long written, long removed) {
     Client counted = client(client);
     counted.pages.increment();
     counted.written.increment((double) written);
@@ -42,7 +38,7 @@ public final class Counters implements CamelContextAware {
   }
 
   /** A client has refused rows. */
-  public void refused(@Header("client") String client, @Header("refusals") long refusals) {
+  public void refused(String client, long refusals) {
     client(client).refused.increment((double) refusals);
   }
 

@@ -1,13 +1,13 @@
 package io.caravan;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.caravan.client.Cursor;
 import io.caravan.client.Source;
+import io.caravan.client.Wanted;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -37,8 +37,8 @@ public final class Replies {
    * @param mapped the sources of its mapping
    * @throws Fault if it is none
    */
-  public String cursor(String cursor, Set<String> mapped) throws Fault {
-    return cursor == null ? null : Cursor.checked(cursor, mapped).json();
+  public Cursor cursor(String cursor, Set<String> mapped) throws Fault {
+    return cursor == null ? null : Cursor.checked(cursor, mapped);
   }
 
   /**
@@ -70,26 +70,23 @@ public final class Replies {
   /**
    * The sources of a mapping, each with the columns that are wanted of it, unless these are all.
    *
-   * @param mapped the sources with their fingerprints, as JSON
+   * @param mapped the sources with their fingerprints
    * @param described the sources with the wanted columns
-   * @return the same, as {@code caravan.read} takes it
    * @throws CentralFailure if central can't be asked
    */
-  public String wanted(String mapped, Map<String, Source> described) throws CentralFailure {
+  public List<Wanted> wanted(List<Wanted> mapped, Map<String, Source> described)
+      throws CentralFailure {
     try {
-      JsonNode all = Json.read(mapped);
-      for (JsonNode source : all) {
-        String name = source.path("source").asText();
-        Source wanted = described.get(name);
-        if (wanted != null && !sources.described(name).equals(Optional.of(wanted))) {
-          wanted.columns().keySet().forEach(((ObjectNode) source).withArray("columns")::add);
-        }
+      List<Wanted> all = new ArrayList<>();
+      for (Wanted source : mapped) {
+        Source wanted = described.get(source.source());
+        boolean isWhole =
+            wanted == null || sources.described(source.source()).equals(Optional.of(wanted));
+        all.add(isWhole ? source : source.with(List.copyOf(wanted.columns().keySet())));
       }
-      return all.toString();
+      return all;
     } catch (SQLException e) {
       throw new CentralFailure(e);
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(e);
     }
   }
 }

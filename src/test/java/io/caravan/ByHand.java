@@ -1,7 +1,5 @@
 package io.caravan;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
 import io.caravan.Postgres.Database;
 import io.caravan.apply.PageText;
 import io.caravan.apply.PageTransaction;
@@ -14,13 +12,11 @@ import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
 import io.caravan.read.Answer;
-import io.caravan.read.Wanted;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -65,7 +61,7 @@ final class ByHand implements AutoCloseable {
       Cursor cursor = cursor(position);
       long step = position.step();
       for (boolean more = true; more; ) {
-        Answer page = reading.page(cursor, wanted(position), 1000, 1_000_000, null, null);
+        Answer page = reading.page(cursor, position.sources(), 1000, 1_000_000, null, null);
         more = page.hasMore();
         if (page.progress() != null) {
           step = apply(position.plan(), step, new PageText(page.page()));
@@ -88,7 +84,7 @@ final class ByHand implements AutoCloseable {
         String keys = "select caravan.keys(?, ?::jsonb, ?::jsonb, 500) as held";
         held = call(client, keys, name, mapping, cursor.json()).get("held");
       }
-      Answer page = reading.page(cursor, wanted(position), 5000, 10_000_000, held, null);
+      Answer page = reading.page(cursor, position.sources(), 5000, 10_000_000, held, null);
       if (page.page() != null) {
         apply(position.plan(), position.step(), new PageText(page.page()));
       }
@@ -100,14 +96,6 @@ final class ByHand implements AutoCloseable {
 
   private static Cursor cursor(Position position) {
     return position.cursor() == null ? null : Cursor.parse(position.cursor());
-  }
-
-  private static List<Wanted> wanted(Position position) {
-    try {
-      return Json.read(position.sources(), new TypeReference<>() {});
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   private long apply(Plan plan, long step, PageText page) throws SQLException, Fault {

@@ -2,21 +2,23 @@ package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.caravan.client.Cursor;
+import io.caravan.client.Standing;
 import java.io.IOException;
-import java.util.HashMap;
-import java.util.Map;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** Which clients a hub works for, and when it leaves one to another. */
 class ClientsTest {
-  private static final String CURSOR = "{\"snapshot\": \"1:1:\"}";
+  private static final Standing AT_5 =
+      new Standing(5, Cursor.parse("{\"epoch\": \"e\", \"snapshot\": \"1:1:\"}"), List.of(), false);
 
   private final Clients clients = new Clients();
 
   @Test
   void whoRestsIsNotActive() {
-    clients.progressed("blog", "[]", 5, CURSOR, "[]");
-    clients.progressed("shop", "[]", 5, CURSOR, "[]");
+    clients.progressed("blog", "[]", AT_5);
+    clients.progressed("shop", "[]", AT_5);
     assertThat(clients.countActive()).isEqualTo(2);
 
     clients.failed("blog", new IOException("no answer"), "jdbc://blog?");
@@ -26,7 +28,7 @@ class ClientsTest {
 
   @Test
   void aClientThatMovedWithoutThisHubIsServedByAnother() {
-    clients.progressed("blog", "[]", 5, CURSOR, "[]");
+    clients.progressed("blog", "[]", AT_5);
 
     assertThat(isServedByAnother(6, true)).isTrue();
     assertThat(isResting()).isTrue();
@@ -34,7 +36,7 @@ class ClientsTest {
 
   @Test
   void aClientThatMovedLongAgoIsNot() {
-    clients.progressed("blog", "[]", 5, CURSOR, "[]");
+    clients.progressed("blog", "[]", AT_5);
 
     assertThat(isServedByAnother(6, false)).isFalse();
     assertThat(isResting()).isFalse();
@@ -42,7 +44,7 @@ class ClientsTest {
 
   @Test
   void aClientThatMovedWithAPageWhoseAnswerWasLostIsNot() {
-    clients.progressed("blog", "[]", 5, CURSOR, "[]");
+    clients.progressed("blog", "[]", AT_5);
     clients.failed("blog", new IOException("no answer"), "jdbc://blog?");
 
     assertThat(isServedByAnother(6, true)).isFalse();
@@ -54,14 +56,10 @@ class ClientsTest {
   }
 
   private boolean isServedByAnother(long step, boolean recent) {
-    Map<String, Object> headers = new HashMap<>();
-    clients.found("blog", step, recent, headers);
-    return headers.get("byAnother").equals(true);
+    return clients.isServedByAnother("blog", step, recent);
   }
 
   private boolean isResting() {
-    Map<String, Object> headers = new HashMap<>();
-    clients.begin("blog", headers);
-    return headers.get("resting").equals(true);
+    return clients.isResting("blog");
   }
 }

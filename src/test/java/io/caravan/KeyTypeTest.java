@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.caravan.Postgres.Database;
 import io.caravan.client.Cursor;
-import io.caravan.read.Wanted;
+import io.caravan.client.Wanted;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;

@@ -1,9 +1,9 @@
 package io.caravan;
 
 import io.caravan.client.Cursor;
+import io.caravan.client.Wanted;
 import io.caravan.read.Answer;
 import io.caravan.read.Reader;
-import io.caravan.read.Wanted;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -14,24 +14,24 @@ import javax.sql.DataSource;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /** Reads central as the hub does, for a test. */
-final class Reading {
+public final class Reading {
   private static final int BYTES = 10_000_000;
 
   private final Reader reader;
 
-  Reading(DataSource central) {
+  public Reading(DataSource central) {
     reader = new Reader(central);
   }
 
   /** As somebody who has logged in there. */
-  static Reading as(String url) {
+  public static Reading as(String url) {
     PGSimpleDataSource central = new PGSimpleDataSource();
     central.setUrl(url);
     return new Reading(central);
   }
 
   /** On one connection, in a transaction that the test ends. */
-  static Reading on(Connection central) {
+  public static Reading on(Connection central) {
     Connection kept =
         (Connection)
             Proxy.newProxyInstance(
@@ -51,22 +51,23 @@ final class Reading {
   }
 
   /** Sources that a client maps; their fingerprint is f. */
-  static List<Wanted> of(String... sources) {
+  public static List<Wanted> of(String... sources) {
     return Arrays.stream(sources).map(source -> new Wanted(source, "f", null)).toList();
   }
 
   /** The next page. */
-  Answer page(Cursor cursor, List<Wanted> sources) {
+  public Answer page(Cursor cursor, List<Wanted> sources) {
     return page(cursor, sources, 1000, BYTES, null, null);
   }
 
   /** The same, of so many changes. */
-  Answer page(Cursor cursor, List<Wanted> sources, int rows) {
+  public Answer page(Cursor cursor, List<Wanted> sources, int rows) {
     return page(cursor, sources, rows, BYTES, null, null);
   }
 
   /** The same, with all that one can say. */
-  Answer page(Cursor cursor, List<Wanted> sources, int rows, int bytes, String held, String until) {
+  public Answer page(
+      Cursor cursor, List<Wanted> sources, int rows, int bytes, String held, String until) {
     try {
       return reader.read(cursor, sources, rows, bytes, held, until);
     } catch (SQLException e) {

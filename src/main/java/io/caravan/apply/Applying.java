@@ -12,10 +12,10 @@ import io.caravan.client.ClientTables;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Source;
+import io.caravan.client.Standing;
 import io.caravan.client.Statements;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -25,14 +25,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
-import org.apache.camel.Exchange;
-import org.apache.camel.ExchangeException;
-import org.apache.camel.Header;
-import org.apache.camel.Headers;
-import org.apache.camel.Produce;
-import org.apache.camel.ProducerTemplate;
-import org.apache.camel.component.jdbc.JdbcConstants;
-import org.slf4j.LoggerFactory;
 
 /**
  * Applies pages to clients: with one statement, which is a transaction of its own, and where the
@@ -40,9 +32,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Applying implements CamelContextAware {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String NOTHING = "[]";
   private static final String REWRITTEN = "CV006";
-  private static final int LARGER = 10;
   private static final int MOST_ROWS = 100_000;
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
@@ -50,9 +40,6 @@ public final class Applying implements CamelContextAware {
   private CamelContext context;
   private Replies replies = new Replies();
   private boolean showsMessages;
-
-  @Produce("direct:store-dead-letters?timeout=1000")
-  private ProducerTemplate deadLetters;
 
   /** Checks what clients say. */
   public void setReplies(Replies replies) {
@@ -78,27 +65,21 @@ public final class Applying implements CamelContextAware {
    * Where a client stands; holds its mapping against its tables, and makes ours.
    *
    * @param mapping as JSON
-   * @return its step, its cursor (null: it has none yet), the sources that it maps with a
-   *     fingerprint each, as {@code caravan.read} takes them, and whether a page was applied within
-   *     the last seconds
    * @throws Fault if the mapping does not fit, or the cursor is none
    * @throws CentralFailure if central can't be asked for the columns of the sources
    */
-  public Map<String, Object> stand(
-      @Header("client") String client, @Header("mapping") String mapping)
-      throws SQLException, Fault, CentralFailure {
+  public Standing stand(String client, String mapping) throws SQLException, Fault, CentralFailure {
     Map<String, Source> described = replies.described(mapping);
     try (Connection connection = connections(client).open()) {
       tables.ensure(connection, client);
       Position position = Position.of(connection, client, mapping);
       Plan plan = plans.merge(client, position.plan(), (old, now) -> old.fits(now) ? old : now);
       plan.check(connection, described);
-      Map<String, Object> row = new HashMap<>();
-      row.put("step", position.step());
-      row.put("cursor", replies.cursor(position.cursor(), position.plan().sources()));
-      row.put("sources", replies.wanted(position.sources(), described));
-      row.put("recent", position.isRecent());
-      return row;
+      return new Standing(
+          position.step(),
+          replies.cursor(position.cursor(), position.plan().sources()),
+          replies.wanted(position.sources(), described),
+          position.isRecent());
     } catch (SQLException e) {
       tables.doubt(client);
       throw e;
@@ -106,63 +87,47 @@ public final class Applying implements CamelContextAware {
   }
 
   /**
-   * Makes the message the statement with which a page is applied.
-   *
-   * @param skipped changes that are left out, [{"source", "key", …}]
-   * @param headers {@code isOne} is set to whether one statement will do
+   * The statement with which a page is applied; empty where one won't do. Its parameters: the
+   * cursor, the client, its step, the changes.
    */
-  public String begin(
-      @Header("client") String client,
-      @Header("step") long step,
-      @Header("page") String page,
-      @Header("skipped") String skipped,
-      @Headers Map<String, Object> headers)
-      throws SQLException, Fault {
-    PageText text = new PageText(page);
-    Statements statements = plan(client).statements(connections(client), text.sources());
-    boolean isOne = skipped.equals(NOTHING) && text.cleared().isEmpty() && !statements.areMixed();
-    headers.put("isOne", isOne);
-    headers.put("refused", NOTHING);
-    headers.put(
-        JdbcConstants.JDBC_PARAMETERS, List.of(text.cursor(), client, step, text.changes()));
-    return isOne ? statements.page(text.gone()) : "";
+  public Optional<String> statement(String client, PageText page) throws SQLException, Fault {
+    Statements statements = plan(client).statements(connections(client), page.sources());
+    return page.cleared().isEmpty() && !statements.areMixed()
+        ? Optional.of(statements.page(page.gone()))
+        : Optional.empty();
   }
 
   /**
-   * One statement has run; sets {@code outcome} to applied, or to stale if the client stands
-   * elsewhere and nothing was written.
+   * The statement has run.
    *
+   * @param row that it has returned
    * @throws SQLException if nothing was written because a table is no longer what it was; applied
    *     carefully, the page fits it
    */
-  public void ran(
-      @Header("client") String client, Exchange exchange, @Headers Map<String, Object> headers)
-      throws SQLException, Fault {
-    headers.remove(JdbcConstants.JDBC_PARAMETERS);
-    Map<?, ?> row = exchange.getMessage().getBody(Map.class);
+  public Applied ran(String client, Map<String, Object> row) throws SQLException, Fault {
     if (!Boolean.TRUE.equals(row.get("fits"))) {
       throw new SQLException("a table was rewritten", REWRITTEN);
     }
-    headers.put("outcome", row.get("step") == null ? "stale" : "applied");
-    if (row.get("step") != null) {
-      row.forEach((name, value) -> headers.put((String) name, value));
-      headers.put("cursor", replies.cursor((String) row.get("cursor"), plan(client).sources()));
-    }
+    return row.get("step") == null
+        ? Applied.stale()
+        : new Applied(
+            Applied.Outcome.APPLIED,
+            ((Number) row.get("step")).longValue(),
+            replies.cursor((String) row.get("cursor"), plan(client).sources()),
+            ((Number) row.get("written")).longValue(),
+            ((Number) row.get("removed")).longValue(),
+            List.of());
   }
 
   /**
-   * One statement has failed.
+   * The statement has failed.
    *
-   * @param headers {@code isOne} is set to false, where the client refuses it for the sake of some
-   *     rows
-   * @throws SQLException any other error, as it is
+   * @throws SQLException the error, if it is not for the sake of some rows
    */
-  public void failed(@ExchangeException SQLException error, @Headers Map<String, Object> headers)
-      throws SQLException {
+  public void checkIsOfARow(SQLException error) throws SQLException {
     if (!RowErrors.isOfARow(error)) {
       throw error;
     }
-    headers.put("isOne", false);
   }
 
   /**
@@ -170,82 +135,60 @@ public final class Applying implements CamelContextAware {
    * before the transaction ends.
    *
    * @param mapping as JSON; it is held against the tables anew, which may have changed
-   * @param skipped changes that are left out, [{"source", "key", …}]
+   * @param skipped changes that are left out
    * @param pageRows how many changes the page has at most
-   * @param pageBytes after how many bytes it takes no further row
-   * @param headers {@code outcome} is set to applied, to stale, or to enlarged: many rows depend on
-   *     others, which may be in the pages that follow, so nothing was written, and the page is to
-   *     be read again with more rows; and {@code refused} to what is refused, as {@code
-   *     caravan.bury} takes it
+   * @param deadLetters stores what is refused
    */
-  public void carefully(
-      @Header("client") String client,
-      @Header("step") long step,
-      @Header("mapping") String mapping,
-      @Header("page") String page,
-      @Header("skipped") String skipped,
-      @Header("pageRows") int pageRows,
-      @Header("pageBytes") int pageBytes,
-      @Headers Map<String, Object> headers)
-      throws SQLException, Fault, CentralFailure, JsonProcessingException {
-    headers.remove(JdbcConstants.JDBC_PARAMETERS);
-    PageText text = new PageText(page);
+  public Applied carefully(
+      String client,
+      long step,
+      String mapping,
+      PageText page,
+      List<Refusal> skipped,
+      int pageRows,
+      Store deadLetters)
+      throws SQLException, Fault, CentralFailure {
     stand(client, mapping);
-    Statements statements = plan(client).statements(connections(client), text.sources());
+    Plan plan = plan(client);
+    Statements statements = plan.statements(connections(client), page.sources());
     try (Connection connection = connections(client).open()) {
       connection.setAutoCommit(false);
       PageTransaction transaction =
-          new PageTransaction(connection, statements, text.gone(), this::words);
+          new PageTransaction(connection, statements, page.gone(), this::words);
       Optional<String> cursor = transaction.standsAt(client, step);
       if (cursor.isEmpty()) {
         connection.rollback();
-        headers.put("outcome", "stale");
-        return;
+        return Applied.stale();
       }
       Optional<List<Refusal>> result =
           transaction.apply(
-              text.cleared(), without(text.list(), skipped), text.others(pageRows < MOST_ROWS));
+              page.cleared(), without(page.list(), skipped), page.others(pageRows < MOST_ROWS));
       if (result.isEmpty()) {
         connection.rollback();
-        headers.put("outcome", "enlarged");
-        headers.put("cursor", replies.cursor(cursor.get(), plan(client).sources()));
-        headers.put("pageRows", larger(pageRows));
-        headers.put("pageBytes", larger(pageBytes));
-        return;
+        return Applied.toBeEnlarged(step, replies.cursor(cursor.get(), plan.sources()));
       }
       List<Refusal> refused = result.get();
       List<Refusal> rows = refused.stream().filter(r -> !r.change().key().equals("null")).toList();
-      headers.put("refused", json(rows));
       if (!rows.isEmpty()) {
-        store(client, rows, headers);
+        deadLetters.store(rows);
       }
-      PageTransaction.Applied applied =
-          transaction.move(client, text.cursor(), sweep(refused, text, plan(client)));
+      PageTransaction.Moved moved =
+          transaction.move(client, page.cursor(), sweep(refused, page, plan));
       connection.commit();
-      headers.put("outcome", "applied");
-      headers.put("step", applied.step());
-      headers.put("cursor", replies.cursor(applied.cursor(), plan(client).sources()));
-      headers.put("written", applied.written());
-      headers.put("removed", applied.removed());
+      return new Applied(
+          Applied.Outcome.APPLIED,
+          moved.step(),
+          replies.cursor(moved.cursor(), plan.sources()),
+          moved.written(),
+          moved.removed(),
+          rows);
     }
   }
 
-  private void store(String client, List<Refusal> refused, Map<String, Object> headers)
-      throws CentralFailure {
-    headers.put("refusals", refused.size());
-    Exchange answer =
-        deadLetters.send(exchange -> exchange.getMessage().setHeaders(new HashMap<>(headers)));
-    if (answer.getException() != null) {
-      throw new CentralFailure(answer.getException());
-    }
-    Refusal first = refused.get(0);
-    LoggerFactory.getLogger("caravan." + client)
-        .warn(
-            "{} refused: {} {} {}",
-            refused.size(),
-            first.change().source(),
-            first.change().key(),
-            first.message());
+  /** Stores what a client refuses. */
+  public interface Store {
+    /** Stores these as dead letters. */
+    void store(List<Refusal> refused) throws CentralFailure;
   }
 
   /**
@@ -274,15 +217,12 @@ public final class Applying implements CamelContextAware {
     return besides.toString();
   }
 
-  private static List<Change> without(List<Change> changes, String skipped)
-      throws JsonProcessingException {
-    if (skipped.equals(NOTHING)) {
-      return changes;
-    }
+  private static List<Change> without(List<Change> changes, List<Refusal> skipped) {
     Set<String> names = new HashSet<>();
-    JSON.readTree(skipped)
-        .forEach(breach -> names.add(breach.path("source").asText() + " " + breach.path("key")));
-    return changes.stream().filter(change -> !names.contains(name(change))).toList();
+    skipped.forEach(refusal -> names.add(name(refusal.change())));
+    return names.isEmpty()
+        ? changes
+        : changes.stream().filter(change -> !names.contains(name(change))).toList();
   }
 
   private static String name(Change change) {
@@ -291,23 +231,6 @@ public final class Applying implements CamelContextAware {
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(e);
     }
-  }
-
-  private static String json(List<Refusal> refusals) throws JsonProcessingException {
-    ArrayNode list = JSON.createArrayNode();
-    for (Refusal refusal : refusals) {
-      list.addObject()
-          .put("source", refusal.change().source())
-          .put("sqlstate", refusal.sqlState())
-          .put("message", refusal.message())
-          .putRawValue(
-              "key", new com.fasterxml.jackson.databind.util.RawValue(refusal.change().key()));
-    }
-    return list.toString();
-  }
-
-  private static int larger(int bound) {
-    return (int) Math.min((long) bound * LARGER, Integer.MAX_VALUE);
   }
 
   private String words(SQLException error) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.caravan.client.Cursor;
 import io.caravan.client.Source;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -88,10 +89,11 @@ public final class PageText {
    */
   public PageTransaction.Others others(boolean mayGrow) {
     // A page of a window leaves out what is filled; the last one of a fill says it.
-    if (cursor.contains("\"filled\":")) {
+    Cursor after = Cursor.parse(cursor);
+    if (after.filled() != null) {
       return PageTransaction.Others.OF_A_FILL;
     }
-    return mayGrow && cursor.contains("\"window\":")
+    return mayGrow && after.window() != null
         ? PageTransaction.Others.IN_WINDOW
         : PageTransaction.Others.NONE;
   }

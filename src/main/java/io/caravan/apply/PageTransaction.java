@@ -132,14 +132,14 @@ public final class PageTransaction {
    * @param cursor as JSON
    * @param besides what else it is to say, as JSON
    */
-  public Applied move(String client, String cursor, String besides) throws SQLException {
+  public Moved move(String client, String cursor, String besides) throws SQLException {
     try (PreparedStatement move = connection.prepareStatement(MOVE)) {
       move.setString(1, cursor);
       move.setString(2, besides);
       move.setString(3, client);
       try (ResultSet row = move.executeQuery()) {
         row.next();
-        return new Applied(row.getLong(1), row.getString(2), written, removed);
+        return new Moved(row.getLong(1), row.getString(2), written, removed);
       }
     }
   }
@@ -358,7 +358,7 @@ public final class PageTransaction {
    * @param written how many rows were written
    * @param removed how many were removed
    */
-  public record Applied(long step, String cursor, long written, long removed) {}
+  public record Moved(long step, String cursor, long written, long removed) {}
 
   private interface Work {
     void run() throws SQLException;

@@ -3,12 +3,12 @@ package io.caravan.client;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import io.caravan.Fault;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.slf4j.LoggerFactory;
@@ -19,10 +19,11 @@ import org.slf4j.LoggerFactory;
  * @param step grows with each page, and is never met twice
  * @param cursor up to where it reflects central, as JSON; null: it has none yet
  * @param isRecent whether a page was applied within the last seconds
- * @param sources that it maps, as {@code caravan.read} takes them
+ * @param sources that it maps
  * @param plan what its mapping comes to
  */
-public record Position(long step, String cursor, boolean isRecent, String sources, Plan plan) {
+public record Position(
+    long step, String cursor, boolean isRecent, List<Wanted> sources, Plan plan) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String READ =
       """
@@ -128,11 +129,9 @@ public record Position(long step, String cursor, boolean isRecent, String source
     return sources;
   }
 
-  private static String sources(Plan plan, String mapping) {
-    ArrayNode sources = JSON.createArrayNode();
-    for (String source : plan.sources()) {
-      sources.addObject().put("source", source).put("fingerprint", Fingerprint.of(mapping, source));
-    }
-    return sources.toString();
+  private static List<Wanted> sources(Plan plan, String mapping) {
+    return plan.sources().stream()
+        .map(source -> new Wanted(source, Fingerprint.of(mapping, source), null))
+        .toList();
   }
 }

@@ -13,4 +13,10 @@ import java.util.Set;
  * @param hasMore whether to ask again at once
  */
 public record Answer(
-    Cursor cursor, String page, String progress, Set<String> refusing, boolean hasMore) {}
+    Cursor cursor, String page, String progress, Set<String> refusing, boolean hasMore) {
+
+  /** The same with other clients that have dead letters. */
+  Answer with(Set<String> others) {
+    return new Answer(cursor, page, progress, others, hasMore);
+  }
+}

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.caravan.client.Cursor;
 import io.caravan.client.Source;
+import io.caravan.client.Wanted;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;

@@ -1,7 +1,9 @@
-package io.caravan;
+package io.caravan.read;
 
-import io.caravan.read.Answer;
+import io.caravan.CentralFailure;
+import java.util.HashSet;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
@@ -15,7 +17,7 @@ import java.util.concurrent.CompletionException;
  * @param hasMore whether to read on at once
  * @param after where the client stands that has applied it; empty where no other can follow
  */
-record Page(
+public record Page(
     Answer answer, long began, boolean isShared, boolean hasMore, Optional<Chains.Stand> after) {
 
   /** As it was read. */
@@ -33,13 +35,35 @@ record Page(
   }
 
   /** Whether there is nothing to apply. */
-  boolean isEmpty() {
+  public boolean isEmpty() {
     return answer.progress() == null;
   }
 
   /** About how many characters it has. */
   int size() {
     return isEmpty() ? 0 : answer.page().length();
+  }
+
+  /** The page as JSON. */
+  public String text() {
+    return answer.page();
+  }
+
+  /** What it brings, in words. */
+  public String progress() {
+    return answer.progress();
+  }
+
+  /** The clients that have unresolved dead letters; {@code *} for all. */
+  public Set<String> refusing() {
+    return answer.refusing();
+  }
+
+  /** The same where a client has got a dead letter since it was read. */
+  Page refusedBy(String client) {
+    Set<String> refusing = new HashSet<>(answer.refusing());
+    refusing.add(client);
+    return new Page(answer.with(refusing), began, isShared, hasMore, after);
   }
 
   /** The same for another client that stands where it begins. */

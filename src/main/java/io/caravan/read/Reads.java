@@ -1,24 +1,17 @@
-package io.caravan;
+package io.caravan.read;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
+import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
-import io.caravan.read.Answer;
-import io.caravan.read.Reader;
-import io.caravan.read.Wanted;
+import io.caravan.client.Standing;
+import io.caravan.client.Wanted;
 import java.sql.SQLException;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import javax.sql.DataSource;
-import org.apache.camel.Header;
-import org.apache.camel.Headers;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
@@ -60,78 +53,44 @@ public final class Reads {
     wokenAt = System.nanoTime();
   }
 
-  /**
-   * A pump begins.
-   *
-   * @param headers {@code wokenAt} is set to when the clients were last woken, in nanoseconds: it
-   *     may have been more than once, and the pump remembers one
-   */
-  public void begin(@Headers Map<String, Object> headers) {
-    headers.put("wokenAt", wokenAt);
+  /** When the clients were last woken, in nanoseconds. */
+  public long wokenAt() {
+    return wokenAt;
   }
 
   /**
-   * The next page for a client: page, progress, refusing and more, and the cursor, where it is not
-   * only known when the page was applied, or stays.
+   * The next page for a client.
    *
-   * @param cursor of the client; null where it has none yet
-   * @param sources that its mapping names, as {@code caravan.standing} returns them
-   * @param held the client's next keys, while it is being swept
+   * @param held the client's next keys, while it is being swept; otherwise null
    * @param pageRows how many changes the page has at most
    * @param pageBytes after how many bytes it takes no further row
-   * @param wokenAt as {@link #begin} has set it: a page that was read before is not the last
+   * @param wokenAt when the client was woken, in nanoseconds: a page that was read before is not
+   *     the last
    * @throws CentralFailure if central can't be read
    */
-  public Map<String, Object> next(
-      @Header("client") String client,
-      @Header("cursor") String cursor,
-      @Header("sources") String sources,
-      @Header("held") String held,
-      @Header("pageRows") int pageRows,
-      @Header("pageBytes") int pageBytes,
-      @Header("wokenAt") long wokenAt)
+  public Page next(
+      String client, Standing standing, String held, int pageRows, int pageBytes, long wokenAt)
       throws CentralFailure {
-    Cursor stands = cursor == null ? null : Cursor.parse(cursor);
-    List<Wanted> wanted = wanted(sources);
-    Optional<Standpoint> standpoint = Standpoint.of(stands, wanted);
+    Cursor cursor = standing.cursor();
+    List<Wanted> sources = standing.sources();
+    Optional<Standpoint> standpoint = Standpoint.of(cursor, sources);
     Page page;
     if (standpoint.isPresent()) {
       page =
           chains.next(
-              new Chains.Stand(stands, wanted, standpoint.get(), pageRows, pageBytes), wokenAt);
+              new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
     } else if (held == null) {
-      page = fills.next(client, new Fills.Place(stands, wanted, pageRows, pageBytes));
+      page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
     } else {
-      Answer answer = read(stands, wanted, held, pageRows, pageBytes, null);
+      Answer answer = read(cursor, sources, held, pageRows, pageBytes, null);
       page = new Page(answer, System.nanoTime(), Optional.empty());
     }
-    return row(client, page);
-  }
-
-  private Map<String, Object> row(String client, Page page) {
-    Set<String> refusing = new HashSet<>(page.answer().refusing());
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
-        refusing.add(name);
+        page = page.refusedBy(name);
       }
     }
-    Map<String, Object> row = new HashMap<>();
-    if (!page.isShared()) {
-      row.put("cursor", page.answer().cursor().json());
-    }
-    row.put("page", page.answer().page());
-    row.put("progress", page.answer().progress());
-    row.put("refusing", "," + String.join(",", refusing) + ",");
-    row.put("more", String.valueOf(page.hasMore()));
-    return row;
-  }
-
-  private static List<Wanted> wanted(String sources) {
-    try {
-      return Json.read(sources, new TypeReference<>() {});
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(e);
-    }
+    return page;
   }
 
   /**

@@ -1,7 +1,8 @@
-package io.caravan;
+package io.caravan.read;
 
+import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
-import io.caravan.read.Wanted;
+import io.caravan.client.Wanted;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,7 +1,7 @@
-package io.caravan;
+package io.caravan.read;
 
 import io.caravan.client.Cursor;
-import io.caravan.read.Wanted;
+import io.caravan.client.Wanted;
 import java.util.List;
 import java.util.Optional;
 

@@ -1,13 +1,15 @@
-package io.caravan;
+package io.caravan.read;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.caravan.CentralFailure;
+import io.caravan.Postgres;
 import io.caravan.Postgres.Database;
+import io.caravan.Reading;
 import io.caravan.client.Cursor;
-import io.caravan.read.Answer;
-import io.caravan.read.Wanted;
+import io.caravan.client.Wanted;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;

@@ -1,8 +1,8 @@
-package io.caravan;
+package io.caravan.read;
 
+import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
-import io.caravan.read.Answer;
-import io.caravan.read.Wanted;
+import io.caravan.client.Wanted;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Iterator;

@@ -1,11 +1,13 @@
-package io.caravan;
+package io.caravan.read;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.caravan.Fills.Place;
+import io.caravan.CentralFailure;
+import io.caravan.Postgres;
 import io.caravan.Postgres.Database;
-import io.caravan.read.Answer;
+import io.caravan.Reading;
+import io.caravan.read.Fills.Place;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.ArrayDeque;

@@ -1,0 +1,249 @@
+package io.caravan.pump;
+
+import io.caravan.CentralFailure;
+import io.caravan.Clients;
+import io.caravan.Contract;
+import io.caravan.Counters;
+import io.caravan.Fault;
+import io.caravan.apply.Applied;
+import io.caravan.apply.Applying;
+import io.caravan.apply.DeadLetters;
+import io.caravan.apply.PageText;
+import io.caravan.apply.Refusal;
+import io.caravan.client.Standing;
+import io.caravan.read.Reads;
+import java.io.IOException;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.camel.Body;
+import org.apache.camel.ExchangeException;
+import org.apache.camel.Headers;
+import org.apache.camel.Variable;
+import org.apache.camel.component.jdbc.JdbcConstants;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The steps of a pump's route; each does one thing for a {@link Turn}. */
+public final class Pump {
+  private Reads reads;
+  private Clients clients;
+  private Applying applying;
+  private Contract contract;
+  private DeadLetters deadLetters;
+  private Counters counters;
+
+  /** Reads central. */
+  public void setReads(Reads reads) {
+    this.reads = reads;
+  }
+
+  /** Remembers how the clients stand. */
+  public void setClients(Clients clients) {
+    this.clients = clients;
+  }
+
+  /** Applies pages. */
+  public void setApplying(Applying applying) {
+    this.applying = applying;
+  }
+
+  /** Says what rows must look like. */
+  public void setContract(Contract contract) {
+    this.contract = contract;
+  }
+
+  /** Keeps what is refused. */
+  public void setDeadLetters(DeadLetters deadLetters) {
+    this.deadLetters = deadLetters;
+  }
+
+  /** Counts what is applied and refused. */
+  public void setCounters(Counters counters) {
+    this.counters = counters;
+  }
+
+  /** Whether a client is to be left alone: it has failed, and its time has not come yet. */
+  public boolean rests(String client) {
+    return clients.isResting(client);
+  }
+
+  /**
+   * A client's pump begins. That may be before the client is woken again: the turn remembers one
+   * wake-up.
+   *
+   * @param mapping as JSON
+   * @param pageRows how many changes a page has at most
+   * @param pageBytes after how many bytes a page takes no further row
+   * @param mostDeadLetters of a client that refuses more, something is wrong with the client
+   */
+  public Turn begin(
+      String client, String mapping, int pageRows, int pageBytes, int mostDeadLetters) {
+    return new Turn(client, mapping, reads.wokenAt(), pageRows, pageBytes, mostDeadLetters);
+  }
+
+  /** Finds out where the client stands, as this hub remembers it, or by asking it. */
+  public void stand(@Variable("turn") Turn turn) throws SQLException, Fault, CentralFailure {
+    Optional<Standing> known = clients.recall(turn.client, turn.mapping);
+    turn.standing = known.isPresent() ? known.get() : applying.stand(turn.client, turn.mapping);
+    long step = turn.standing.step();
+    turn.unsure = clients.isUnsure(turn.client, step);
+    turn.isServedByAnother = clients.isServedByAnother(turn.client, step, turn.standing.isRecent());
+  }
+
+  /** Sends the client again what it may have taken. */
+  public void resend(@Variable("turn") Turn turn) throws CentralFailure {
+    deadLetters.resend(turn.client, turn.standing.cursor());
+  }
+
+  /**
+   * Reads the next page.
+   *
+   * @param held the client's next keys while it is swept; otherwise it does not matter
+   */
+  public void read(@Variable("turn") Turn turn, @Body Object held) throws CentralFailure {
+    turn.applied = null;
+    turn.breaches = List.of();
+    turn.page =
+        reads.next(
+            turn.client,
+            turn.standing,
+            turn.isSwept() ? String.valueOf(held) : null,
+            turn.pageRows,
+            turn.pageBytes,
+            turn.wokenAt);
+    if (turn.hasPage()) {
+      turn.text = new PageText(turn.page.text());
+    } else if (!turn.page.isShared()) {
+      turn.standing = turn.standing.at(turn.standing.step(), turn.page.answer().cursor());
+    }
+  }
+
+  /** Finds the changes that break the contract of their source. */
+  public void check(@Variable("turn") Turn turn) throws IOException {
+    turn.breaches = contract.breaches(turn.text, turn.page.text());
+  }
+
+  /** Stores these as dead letters of all clients. The page is applied without them. */
+  public void buryBreaches(@Variable("turn") Turn turn) throws CentralFailure {
+    deadLetters.bury(DeadLetters.ALL, turn.breaches, turn.mostDeadLetters);
+    reads.refused(DeadLetters.ALL);
+    log(turn).warn("skipped: {}", told(turn.breaches.get(0)));
+  }
+
+  /**
+   * Makes the message the statement with which the page is applied, where one will do.
+   *
+   * @param headers are given its parameters
+   */
+  public String prepare(@Variable("turn") Turn turn, @Headers Map<String, Object> headers)
+      throws SQLException, Fault {
+    Optional<String> statement =
+        turn.breaksContract() ? Optional.empty() : applying.statement(turn.client, turn.text);
+    turn.isOne = statement.isPresent();
+    headers.put(
+        JdbcConstants.JDBC_PARAMETERS,
+        List.of(turn.text.cursor(), turn.client, turn.standing.step(), turn.text.changes()));
+    return statement.orElse("");
+  }
+
+  /**
+   * The statement has run.
+   *
+   * @param row that it has returned
+   * @throws SQLException if nothing was written because a table is no longer what it was; applied
+   *     carefully, the page fits it
+   */
+  public void ran(@Variable("turn") Turn turn, @Body Map<String, Object> row)
+      throws SQLException, Fault {
+    turn.applied = applying.ran(turn.client, row);
+  }
+
+  /**
+   * The statement has failed; the page is applied carefully where the client refuses it for the
+   * sake of some rows.
+   *
+   * @throws SQLException any other error, as it is
+   */
+  public void failed(@ExchangeException SQLException error) throws SQLException {
+    applying.checkIsOfARow(error);
+  }
+
+  /** Applies the page with as many statements as it takes to refuse no more than must be. */
+  public void applyCarefully(@Variable("turn") Turn turn, @Headers Map<String, Object> headers)
+      throws SQLException, Fault, CentralFailure {
+    headers.remove(JdbcConstants.JDBC_PARAMETERS);
+    turn.applied =
+        applying.carefully(
+            turn.client,
+            turn.standing.step(),
+            turn.mapping,
+            turn.text,
+            turn.breaches,
+            turn.pageRows,
+            refused -> bury(turn, refused));
+  }
+
+  private void bury(Turn turn, List<Refusal> refused) throws CentralFailure {
+    deadLetters.bury(turn.client, refused, turn.mostDeadLetters);
+    reads.refused(turn.client);
+    counters.refused(turn.client, refused.size());
+    log(turn).warn("{} refused: {}", refused.size(), told(refused.get(0)));
+  }
+
+  /** Says and counts what has become of the page, and moves on to where the client stands now. */
+  public void tell(@Variable("turn") Turn turn, @Headers Map<String, Object> headers) {
+    headers.remove(JdbcConstants.JDBC_PARAMETERS);
+    Applied applied = turn.applied;
+    switch (applied.outcome()) {
+      case APPLIED -> {
+        turn.standing = turn.standing.at(applied.step(), applied.cursor());
+        counters.applied(turn.client, applied.written(), applied.removed());
+        log(turn)
+            .info(
+                "{}: {} written, {} removed",
+                turn.page.progress(),
+                applied.written(),
+                applied.removed());
+      }
+      case TO_BE_ENLARGED -> {
+        turn.standing = turn.standing.at(applied.step(), applied.cursor());
+        turn.enlarge();
+        log(turn)
+            .info(
+                "{}: rows depend on others, so it is read again with up to {}",
+                turn.page.progress(),
+                turn.pageRows);
+      }
+      case STALE -> log(turn).debug("another hub was quicker");
+    }
+  }
+
+  /** Resolves the dead letters of the keys that the client has taken. */
+  public void resolve(@Variable("turn") Turn turn) throws CentralFailure {
+    if (turn.isRefusing(turn.client)) {
+      deadLetters.resolve(turn.client, turn.page.text(), turn.applied.refused());
+    }
+    if (turn.isRefusing(DeadLetters.ALL)) {
+      deadLetters.resolve(DeadLetters.ALL, turn.page.text(), turn.breaches);
+    }
+  }
+
+  /** Reports where the client stands now, or that another hub was quicker. */
+  public void report(@Variable("turn") Turn turn) {
+    if (turn.is(Applied.Outcome.STALE)) {
+      clients.standBy(turn.client);
+    } else if (!turn.is(Applied.Outcome.TO_BE_ENLARGED)) {
+      clients.progressed(turn.client, turn.mapping, turn.standing);
+    }
+  }
+
+  private static String told(Refusal refusal) {
+    return refusal.change().source() + " " + refusal.change().key() + " " + refusal.message();
+  }
+
+  private static Logger log(Turn turn) {
+    return LoggerFactory.getLogger("caravan." + turn.client);
+  }
+}

@@ -1,0 +1,121 @@
+package io.caravan.pump;
+
+import io.caravan.apply.Applied;
+import io.caravan.apply.DeadLetters;
+import io.caravan.apply.PageText;
+import io.caravan.apply.Refusal;
+import io.caravan.client.Standing;
+import io.caravan.read.Page;
+import java.util.List;
+
+/**
+ * One run of a client's pump: where the client stands, the page that it gets, and what has become
+ * of it. The routes ask it what is to be done next; {@link Pump} does it.
+ */
+public final class Turn {
+  private static final int LARGER = 10;
+
+  final String client;
+  final String mapping;
+  final long wokenAt;
+  final int mostDeadLetters;
+  int pageRows;
+  int pageBytes;
+  Standing standing;
+  boolean unsure;
+  boolean isServedByAnother;
+  Page page;
+  PageText text;
+  List<Refusal> breaches = List.of();
+  boolean isOne;
+  Applied applied;
+
+  Turn(
+      String client,
+      String mapping,
+      long wokenAt,
+      int pageRows,
+      int pageBytes,
+      int mostDeadLetters) {
+    this.client = client;
+    this.mapping = mapping;
+    this.wokenAt = wokenAt;
+    this.pageRows = pageRows;
+    this.pageBytes = pageBytes;
+    this.mostDeadLetters = mostDeadLetters;
+  }
+
+  /** Whether the client is left to another hub, which has moved it just now. */
+  public boolean isLeftToAnother() {
+    return isServedByAnother;
+  }
+
+  /** Whether pages may have been applied of which this hub does not know. */
+  public boolean isUnsure() {
+    return unsure && standing.cursor() != null;
+  }
+
+  /** Whether the client's keys are compared with central's. */
+  public boolean isSwept() {
+    return standing.cursor() != null && standing.cursor().sweep() != null;
+  }
+
+  /** The client's cursor as JSON. */
+  public String cursor() {
+    return standing.cursor().json();
+  }
+
+  /** Whether the page brings something. */
+  public boolean hasPage() {
+    return !page.isEmpty();
+  }
+
+  /** Whether the page has changes that break the contract of their source. */
+  public boolean breaksContract() {
+    return !breaches.isEmpty();
+  }
+
+  /** Whether one statement will do for the page. */
+  public boolean isOneStatement() {
+    return isOne;
+  }
+
+  /** Whether the page is still to be applied. */
+  public boolean isNotApplied() {
+    return applied == null;
+  }
+
+  /** Whether the client, or all, had dead letters that the page may resolve. */
+  public boolean mayResolve() {
+    return isApplied() && (isRefusing(client) || isRefusing(DeadLetters.ALL));
+  }
+
+  /** Whether to read on. */
+  public boolean hasMore() {
+    if (page == null || is(Applied.Outcome.TO_BE_ENLARGED)) {
+      return true;
+    }
+    return page.hasMore() && !is(Applied.Outcome.STALE);
+  }
+
+  boolean isApplied() {
+    return is(Applied.Outcome.APPLIED);
+  }
+
+  boolean is(Applied.Outcome outcome) {
+    return applied != null && applied.outcome() == outcome;
+  }
+
+  boolean isRefusing(String name) {
+    return page.refusing().contains(name);
+  }
+
+  void enlarge() {
+    pageRows = larger(pageRows);
+    pageBytes = larger(pageBytes);
+  }
+
+  private static int larger(int bound) {
+    return (int) Math.min((long) bound * LARGER, Integer.MAX_VALUE);
+  }
+}
