@@ -36,6 +36,12 @@ public record Catalog(Map<String, Table> tables) {
             'category', t.typcategory,
             'base', pg_catalog.format_type(t.oid, -1),
             'modifier', base.modifier,
+            'exact', pg_catalog.format_type(t.oid, base.modifier),
+            'isTrusted', t.typnamespace = 'pg_catalog'::regnamespace or t.typtype = 'b' and pg_catalog.has_schema_privilege(n.oid, 'usage')
+              and (t.typcategory <> 'A' or exists (
+                select from pg_catalog.pg_type e
+                where e.oid = t.typelem and e.typtype = 'b' and pg_catalog.has_schema_privilege(e.typnamespace, 'usage')
+              )),
             'notNull', a.attnotnull,
             'references', exists (
               select from pg_catalog.pg_constraint f

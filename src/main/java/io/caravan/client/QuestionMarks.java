@@ -4,7 +4,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Question marks in SQL, which JDBC takes for parameters. */
-final class QuestionMarks {
+public final class QuestionMarks {
   // What is between quotes or in a comment JDBC's driver leaves alone.
   private static final Pattern QUOTED_OR_MARK =
       Pattern.compile(
@@ -14,7 +14,7 @@ final class QuestionMarks {
   private QuestionMarks() {}
 
   /** Writes those twice that are operators or parts of one. */
-  static String escape(String sql) {
+  public static String escape(String sql) {
     return QUOTED_OR_MARK
         .matcher(sql)
         .replaceAll(

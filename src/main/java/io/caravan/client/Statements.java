@@ -469,7 +469,7 @@ public final class Statements {
     return names.stream().map(name -> format.formatted(quoted(name))).collect(joining(", "));
   }
 
-  static String quoted(String name) {
+  public static String quoted(String name) {
     return "\"" + name.replace("\"", "\"\"") + "\"";
   }
 

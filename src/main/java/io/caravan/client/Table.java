@@ -37,6 +37,9 @@ public record Table(
    * @param base its base type, for instance that of a domain
    * @param modifier of its type, as PostgreSQL keeps the length of a text or the digits of a
    *     number; -1: none
+   * @param exact the base type with its modifier
+   * @param isTrusted whether the casts of its base type can't be anybody's: only a superuser makes
+   *     a type like it
    * @param notNull whether it has to have a value
    * @param references whether it is part of a foreign key
    * @param equality the operator that compares it, with its schema
@@ -46,6 +49,8 @@ public record Table(
       String category,
       String base,
       int modifier,
+      String exact,
+      boolean isTrusted,
       boolean notNull,
       boolean references,
       String equality) {}

@@ -34,7 +34,7 @@ public final class TargetNumber {
   }
 
   /** The numbers of a mapping's targets. */
-  static Map<Target, Long> of(String client, Mapping mapping) {
+  public static Map<Target, Long> of(String client, Mapping mapping) {
     Map<Target, Long> numbers = new HashMap<>();
     Set<Long> taken = new HashSet<>();
     for (Target target : mapping.targets()) {

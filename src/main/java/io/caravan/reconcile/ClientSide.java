@@ -1,0 +1,252 @@
+package io.caravan.reconcile;
+
+import io.caravan.Fault;
+import io.caravan.client.Catalog;
+import io.caravan.client.Mapping;
+import io.caravan.client.MappingCheck;
+import io.caravan.client.Source;
+import io.caravan.client.Table;
+import io.caravan.client.Target;
+import io.caravan.client.TargetNumber;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.function.Consumer;
+import javax.sql.DataSource;
+
+/** A client's answers: statements that the hub brings, with its own rights. */
+public final class ClientSide implements Side.OfClient {
+  private static final int NOTES_IN_MEMORY = 250_000;
+  private static final int NOTES_AT_ONCE = 100_000;
+
+  private static final String CURSOR =
+      "(select c.cursor::text from caravan.cursor as c where c.client = ?)";
+  private static final String LOOK =
+      """
+      select s.cursor, e.text, r.row_hash, r.key_text::text, e.is_owned
+      from (select %s as cursor) as s
+      left join (
+        select k.text, k.text::jsonb as key, exists (
+          select from caravan.replicated as o where o.target = ? and o.key = k.text::jsonb
+        ) as is_owned
+        from unnest(?::text[]) as k (text)
+      ) as e on true
+      left join (%s) as r on %s
+      """;
+  private static final String ORPHANS =
+      """
+      with page as materialized (
+        select o.key from caravan.replicated as o where o.target = ?%s order by o.key limit ?
+      )
+      select (select count(*) from page), (select p.key::text from page as p order by p.key desc limit 1),
+        array(select p.key::text from page as p where not exists (select from %s as t where %s))
+      """;
+  private static final String NOTED =
+      """
+      select (select count(*) from caravan.replicated as o where o.target = ?) - (
+        select count(*)
+        from unnest(?::text[]) as k (text)
+        join caravan.replicated as o on o.target = ? and o.key = k.text::jsonb
+      )
+      """;
+
+  private final DataSource database;
+  private final String client;
+  private final Mapping mapping;
+  private final Map<Target, Long> numbers;
+
+  /** A client with this mapping. */
+  public ClientSide(DataSource database, String client, Mapping mapping) {
+    this.database = database;
+    this.client = client;
+    this.mapping = mapping;
+    this.numbers = TargetNumber.of(client, mapping);
+  }
+
+  @Override
+  public Survey survey(int number, Source source) throws SQLException, Fault {
+    Target target = mapping.targets().get(number);
+    try (Session session = new Session(database)) {
+      Connection connection = session.connection();
+      Table table = table(connection, target);
+      Set<String> types = Catalog.types(connection, source.columns().values()).keySet();
+      Set<String> known = new LinkedHashSet<>(source.columns().keySet());
+      known.removeIf(name -> !types.contains(source.columns().get(name)));
+      String cursor = Sql.of("select " + CURSOR, client).one(connection, row -> row.getString(1));
+      return new Survey(
+          cursor == null ? "" : cursor,
+          columns(table, keyColumns(target, source)),
+          columns(table, target.columns().keySet()),
+          known);
+    }
+  }
+
+  @Override
+  public DigestPart digest(Comparison comparison, Scope scope, long from)
+      throws SQLException, Fault {
+    Target target = target(comparison);
+    try (Session session = new Session(database)) {
+      Connection connection = session.connection();
+      HeldRows rows = rows(connection, comparison);
+      long noted =
+          scope.counts() && from == 0 ? noted(connection, target, scope) : DigestPart.UNKNOWN;
+      if (scope.owned()) {
+        session.set("work_mem", "64MB");
+        return new DigestPart(ownedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
+      }
+      Parts parts = rows.parts(connection, scope, from);
+      session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
+      Digest digest = Buckets.digest(connection, scope, rows.in(connection, scope, parts));
+      return new DigestPart(digest, parts.block(), noted);
+    }
+  }
+
+  /** The rows that came from central, some buckets at a time, for which there is room in memory. */
+  private Digest ownedDigest(Connection connection, Scope scope, HeldRows rows)
+      throws SQLException {
+    double notes =
+        Sql.of("select reltuples from pg_class where oid = 'caravan.replicated'::regclass")
+            .one(connection, row -> row.getDouble(1));
+    int atOnce = (int) Math.max((1L << scope.bits()) * (NOTES_IN_MEMORY / Math.max(notes, 1)), 1);
+    long count = 0;
+    long total = 0;
+    List<Long> buckets = new ArrayList<>();
+    List<Long> all = scope.within();
+    for (int i = 0; i < all.size(); i += atOnce) {
+      List<Long> some = all.subList(i, Math.min(i + atOnce, all.size()));
+      Scope pass =
+          new Scope(scope.seed(), scope.bits(), some, scope.more(), true, false, scope.omit());
+      Digest digest = Buckets.digest(connection, pass, rows.in(connection, pass, Parts.ALL));
+      count += digest.rows();
+      total ^= digest.total();
+      buckets.addAll(digest.buckets());
+    }
+    return new Digest(count, total, buckets);
+  }
+
+  private long noted(Connection connection, Target target, Scope scope) throws SQLException {
+    long number = numbers.get(target);
+    return target.isCentrals()
+        ? DigestPart.UNKNOWN
+        : Sql.of(NOTED, number, scope.omit(), number).one(connection, row -> row.getLong(1));
+  }
+
+  @Override
+  public Block list(Comparison comparison, Scope scope, long from, Consumer<Listed> each)
+      throws SQLException, Fault {
+    try (Session session = new Session(database)) {
+      Connection connection = session.connection();
+      HeldRows rows = rows(connection, comparison);
+      Parts parts = rows.parts(connection, scope, from);
+      session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
+      Buckets.list(connection, scope, rows.in(connection, scope, parts), each);
+      return parts.block();
+    }
+  }
+
+  @Override
+  public ClientRows look(Comparison comparison, Scope scope, List<String> keys)
+      throws SQLException, Fault {
+    try (Session session = new Session(database)) {
+      HeldRows rows = rows(session.connection(), comparison);
+      Map<String, ClientRows.Row> found = new HashMap<>();
+      List<String> cursor = new ArrayList<>();
+      Sql.join(
+              LOOK,
+              // The first of these parameters is the cursor's; the others follow it in the text.
+              Sql.of(CURSOR, client, numbers.get(target(comparison)), keys),
+              rows.in(session.connection(), ofAll(scope), Parts.ALL),
+              rows.haveKey(n -> "r.k" + n, "e.key"))
+          .each(
+              session.connection(),
+              row -> {
+                cursor.add(row.getString(1));
+                long hash = row.getLong(3);
+                OptionalLong known = row.wasNull() ? OptionalLong.empty() : OptionalLong.of(hash);
+                if (row.getString(2) != null && (known.isPresent() || row.getBoolean(5))) {
+                  String text = row.getString(4);
+                  found.put(
+                      row.getString(2),
+                      new ClientRows.Row(known, text == null ? "" : text, row.getBoolean(5)));
+                }
+              });
+      return new ClientRows(cursor.get(0) == null ? "" : cursor.get(0), found);
+    }
+  }
+
+  @Override
+  public Orphans orphans(Comparison comparison, String after) throws SQLException, Fault {
+    Target target = target(comparison);
+    try (Session session = new Session(database)) {
+      HeldRows rows = rows(session.connection(), comparison);
+      // Each is looked up, so that this takes no memory.
+      session.set("enable_hashjoin", "off");
+      session.set("enable_mergejoin", "off");
+      List<Object> parameters = new ArrayList<>(List.of(numbers.get(target)));
+      if (!after.isEmpty()) {
+        parameters.add(after);
+      }
+      parameters.add(NOTES_AT_ONCE);
+      String text =
+          ORPHANS.formatted(
+              after.isEmpty() ? "" : " and o.key > ?::jsonb",
+              rows.table().name(),
+              rows.haveKey("p.key"));
+      return new Sql(text, parameters)
+          .one(
+              session.connection(),
+              row ->
+                  new Orphans(
+                      List.of((String[]) row.getArray(3).getArray()),
+                      row.getLong(1) == NOTES_AT_ONCE ? row.getString(2) : ""));
+    }
+  }
+
+  /** The same, whether the client has noted the rows or not. */
+  private static Scope ofAll(Scope scope) {
+    return new Scope(
+        scope.seed(), scope.bits(), scope.within(), scope.more(), false, false, scope.omit());
+  }
+
+  private Target target(Comparison comparison) {
+    return mapping.targets().get(comparison.number());
+  }
+
+  private HeldRows rows(Connection connection, Comparison comparison) throws SQLException, Fault {
+    Target target = target(comparison);
+    return new HeldRows(comparison, table(connection, target), numbers.get(target));
+  }
+
+  /** A table, of which row security may hide nothing: else what differs would seem equal. */
+  private static Table table(Connection connection, Target target) throws SQLException, Fault {
+    Catalog catalog = Catalog.read(connection, List.of(target.table()));
+    new MappingCheck(new Mapping(List.of(target)), catalog).check();
+    return catalog.tables().get(target.table());
+  }
+
+  private static List<String> keyColumns(Target target, Source source) {
+    List<String> columns = new ArrayList<>();
+    for (String name : source.key()) {
+      target.key().entrySet().stream()
+          .filter(entry -> entry.getValue().equals(name))
+          .forEach(entry -> columns.add(entry.getKey()));
+    }
+    return columns;
+  }
+
+  private static List<Column> columns(Table table, Iterable<String> names) {
+    List<Column> columns = new ArrayList<>();
+    for (String name : names) {
+      Table.Column column = table.columns().get(name);
+      columns.add(
+          new Column(name, column.base(), column.modifier(), "SE".contains(column.category())));
+    }
+    return columns;
+  }
+}
