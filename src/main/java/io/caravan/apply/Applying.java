@@ -8,7 +8,9 @@ import io.caravan.Cause;
 import io.caravan.CentralFailure;
 import io.caravan.Fault;
 import io.caravan.Replies;
+import io.caravan.client.BulkLoad;
 import io.caravan.client.ClientTables;
+import io.caravan.client.Cursor;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Source;
@@ -37,6 +39,8 @@ public final class Applying implements CamelContextAware {
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
   private final ClientTables tables = new ClientTables();
+  // The clients that had rows already when they were filled.
+  private final Set<String> notNew = ConcurrentHashMap.newKeySet();
   private CamelContext context;
   private Replies replies = new Replies();
   private boolean showsMessages;
@@ -83,6 +87,58 @@ public final class Applying implements CamelContextAware {
     } catch (SQLException e) {
       tables.doubt(client);
       throw e;
+    }
+  }
+
+  /**
+   * Loads a page of a fill in bulk, in a transaction with the cursor. Once a client had some of the
+   * rows already, or refuses them, it gets the rest of the fill in the other ways.
+   *
+   * @return what has become of it; empty where it is to be applied in another way
+   */
+  public Optional<Applied> load(String client, long step, PageText page)
+      throws SQLException, Fault {
+    Plan plan = plan(client);
+    List<BulkLoad> loads = plan.statements(connections(client), page.sources()).bulkLoads();
+    boolean isLast = Cursor.parse(page.cursor()).fill() == null;
+    if (loads.isEmpty() || (isLast ? notNew.remove(client) : notNew.contains(client))) {
+      return Optional.empty();
+    }
+    BulkPage bulk = new BulkPage(loads).of(page);
+    try (Connection connection = connections(client).open()) {
+      connection.setAutoCommit(false);
+      try {
+        PageTransaction transaction =
+            new PageTransaction(
+                connection,
+                plan.statements(connections(client), page.sources()),
+                page.gone(),
+                this::words);
+        if (transaction.standsAt(client, step).isEmpty()) {
+          connection.rollback();
+          return Optional.of(Applied.stale());
+        }
+        long loaded = bulk.load(connection);
+        PageTransaction.Moved moved = transaction.move(client, page.cursor(), "{}");
+        connection.commit();
+        return Optional.of(
+            new Applied(
+                Applied.Outcome.APPLIED,
+                moved.step(),
+                replies.cursor(moved.cursor(), plan.sources()),
+                loaded,
+                0,
+                List.of()));
+      } catch (SQLException e) {
+        if (!RowErrors.isOfARow(e)) {
+          throw e;
+        }
+        connection.rollback();
+        if (!isLast) {
+          notNew.add(client);
+        }
+        return Optional.empty();
+      }
     }
   }
 

@@ -73,8 +73,19 @@ public final class PageText {
     }
   }
 
-  private static int at(JsonParser parser) {
+  /** Where the token is that a parser has read last. */
+  static int at(JsonParser parser) {
     return (int) parser.currentTokenLocation().getCharOffset();
+  }
+
+  /** A parser of a part of a page. */
+  static JsonParser parser(String text) throws IOException {
+    return JSON.createParser(text);
+  }
+
+  /** Whether it brings rows that are new to the client, as far as is known. */
+  public boolean isOfFill() {
+    return gone.isEmpty() && cleared.isEmpty() && Cursor.parse(cursor).filled() != null;
   }
 
   /** The cursor that the client has when it has applied the page, as JSON. */

@@ -140,6 +140,56 @@ public final class Statements {
     return UNMOVED + changes(losing(gone), targets, false);
   }
 
+  /**
+   * How rows are loaded in bulk that are new to their tables, parents first; empty where something
+   * has to be computed or looked at for each.
+   */
+  public List<BulkLoad> bulkLoads() {
+    boolean canCopy =
+        targets.stream()
+            .allMatch(
+                t ->
+                    !isMixed(t)
+                        && !t.isFiltered()
+                        && !table(t).isSecured()
+                        && sources
+                            .get(t.source())
+                            .columns()
+                            .keySet()
+                            .containsAll(t.columns().values()));
+    return canCopy ? targets.stream().map(this::bulkLoad).toList() : List.of();
+  }
+
+  private BulkLoad bulkLoad(Target target) {
+    Source source = sources.get(target.source());
+    List<String> order = List.copyOf(source.columns().keySet());
+    List<String> names = new ArrayList<>(keyColumns(target));
+    List<Integer> values = new ArrayList<>();
+    for (int k = 0; k < names.size(); k++) {
+      String name = source.key().get(k);
+      values.add(isPadded(source, name) ? -1 - k : order.indexOf(name) + 1);
+    }
+    target
+        .columns()
+        .forEach(
+            (column, from) -> {
+              names.add(column);
+              values.add(order.indexOf(from) + 1);
+            });
+    String sql =
+        "copy %s (%s) from stdin"
+            .formatted(
+                table(target).name(),
+                names.stream().map(Statements::quoted).collect(joining(", ")));
+    return new BulkLoad(
+        target.source(), sql, values, target.isCentrals() ? null : numbers.get(target));
+  }
+
+  /** The text of a padded value has lost its padding. */
+  private static boolean isPadded(Source source, String column) {
+    return source.columns().get(column).equals("bpchar");
+  }
+
   /** Writes the rows of one target. Parameter: the changes. Returns one row: written, removed. */
   public String upsert(Target target) {
     return UNMOVED + changes(List.of(), List.of(target), false);

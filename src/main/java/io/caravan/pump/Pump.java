@@ -132,6 +132,11 @@ public final class Pump {
     log(turn).warn("skipped: {}", told(turn.breaches.get(0)));
   }
 
+  /** Loads a page of a fill in bulk, where the client takes it so. */
+  public void load(@Variable("turn") Turn turn) throws SQLException, Fault {
+    turn.applied = applying.load(turn.client, turn.standing.step(), turn.text).orElse(null);
+  }
+
   /**
    * Makes the message the statement with which the page is applied, where one will do.
    *
@@ -140,7 +145,9 @@ public final class Pump {
   public String prepare(@Variable("turn") Turn turn, @Headers Map<String, Object> headers)
       throws SQLException, Fault {
     Optional<String> statement =
-        turn.breaksContract() ? Optional.empty() : applying.statement(turn.client, turn.text);
+        turn.breaksContract() || !turn.isNotApplied()
+            ? Optional.empty()
+            : applying.statement(turn.client, turn.text);
     turn.isOne = statement.isPresent();
     headers.put(
         JdbcConstants.JDBC_PARAMETERS,

@@ -75,6 +75,11 @@ public final class Turn {
     return !breaches.isEmpty();
   }
 
+  /** Whether the page brings rows that are new to the client, as far as is known. */
+  public boolean isOfFill() {
+    return text.isOfFill() && !breaksContract();
+  }
+
   /** Whether one statement will do for the page. */
   public boolean isOneStatement() {
     return isOne;
