@@ -39,6 +39,7 @@ final class HealingConnection implements InvocationHandler {
 
   private final Callable<Connection> source;
   private final IntSupplier clients;
+  private final Watch.Reading reading;
   private final Thread thread = new Thread(this::stayConnected, "caravan-listener");
   private String channel = "";
   private PGNotificationListener listener = new PGNotificationListener() {};
@@ -46,9 +47,10 @@ final class HealingConnection implements InvocationHandler {
   private volatile boolean connected;
   private volatile boolean closed;
 
-  HealingConnection(Callable<Connection> source, IntSupplier clients) {
+  HealingConnection(Callable<Connection> source, IntSupplier clients, Watch.Reading reading) {
     this.source = source;
     this.clients = clients;
+    this.reading = reading;
     thread.setDaemon(true);
   }
 
@@ -139,7 +141,7 @@ final class HealingConnection implements InvocationHandler {
         causes.clear();
         hear(
             connection.unwrap(PGConnection.class),
-            new Watch(statement, clients),
+            new Watch(statement, clients, reading),
             statement,
             listen);
       } catch (Throwable e) { // even an OutOfMemoryError must not leave the hub deaf
@@ -166,7 +168,8 @@ final class HealingConnection implements InvocationHandler {
         deliver(notification.getPID(), notification.getParameter());
       }
       if (watch.seesNews(heard.length)) {
-        deliver(connection.getBackendPID(), Listener.NEWS_RING);
+        deliver(
+            connection.getBackendPID(), watch.hasPage() ? Listener.PAGE_RING : Listener.NEWS_RING);
       } else if (heard.length == 0 && watch.isAsleep()) {
         statement.execute(listen); // changes nothing, and fails if nobody answers any more
       }

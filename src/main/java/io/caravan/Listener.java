@@ -1,6 +1,7 @@
 package io.caravan;
 
 import com.impossibl.postgres.api.jdbc.PGConnection;
+import io.caravan.read.Reads;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import org.postgresql.ds.PGSimpleDataSource;
@@ -18,9 +19,13 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   /** Delivered when there may be changes for which nobody has rung. */
   static final String NEWS_RING = "{\"source\":\"caravan\",\"op\":\"news\"}";
 
+  /** Delivered when a page that was read waits for the clients. */
+  static final String PAGE_RING = "{\"source\":\"caravan\",\"op\":\"page\"}";
+
   private static final long serialVersionUID = 1;
 
   private transient volatile Clients clients = new Clients();
+  private transient volatile Reads reads = new Reads();
   private transient volatile HealingConnection current = connection();
 
   /** A listener that gives the server five seconds to take a connection, and to answer. */
@@ -58,7 +63,8 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   }
 
   private HealingConnection connection() {
-    return new HealingConnection(super::getConnection, () -> clients.countActive());
+    return new HealingConnection(
+        super::getConnection, () -> clients.countActive(), () -> reads.look());
   }
 
   /**
@@ -66,6 +72,11 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
    */
   public void setClients(Clients clients) {
     this.clients = clients;
+  }
+
+  /** Reads on for those that have nothing to do. */
+  public void setReads(Reads reads) {
+    this.reads = reads;
   }
 
   /** Whether the channel is being heard, as far as is known: a silent network takes ten seconds. */

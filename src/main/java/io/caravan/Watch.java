@@ -1,5 +1,6 @@
 package io.caravan;
 
+import io.caravan.read.Look;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -41,6 +42,7 @@ final class Watch {
 
   private final Statement statement;
   private final IntSupplier clients;
+  private final Reading reading;
   private final long[] rings = new long[RINGS_OF_A_RUSH];
   private int nextRing;
   private boolean asleep;
@@ -51,16 +53,19 @@ final class Watch {
   private long transactions;
   private long lookedAt;
   private int lookMillis = SHORTEST_LOOK_MILLIS;
+  private boolean hasPage;
 
   /**
    * Falls asleep, if that is possible.
    *
    * @param statement of a session that has begun to listen
    * @param clients how many are woken when there is something new
+   * @param reading reads on for the clients
    */
-  Watch(Statement statement, IntSupplier clients) throws SQLException {
+  Watch(Statement statement, IntSupplier clients, Reading reading) throws SQLException {
     this.statement = statement;
     this.clients = clients;
+    this.reading = reading;
     newsAt = System.nanoTime();
     for (int i = 0; i < RINGS_OF_A_RUSH; i++) {
       rings[i] = newsAt - 2 * RUSH_NANOS;
@@ -87,6 +92,7 @@ final class Watch {
    * @param heard how many rings were heard just now
    */
   boolean seesNews(int heard) throws SQLException {
+    hasPage = false;
     long now = System.nanoTime();
     if (asleep && isRush(heard, now)) {
       wakeUp();
@@ -116,15 +122,20 @@ final class Watch {
     lookMillis = SHORTEST_LOOK_MILLIS;
   }
 
+  /** Whether the news is a page that waits for the clients, and not just that there is some. */
+  boolean hasPage() {
+    return hasPage;
+  }
+
   private boolean look(long now) throws SQLException {
-    boolean news;
-    String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
-    try (ResultSet answer =
-        statement.executeQuery("select news, snapshot from caravan.news(" + since + ")")) {
-      answer.next();
-      news = answer.getBoolean(1);
-      pace(answer.getString(2), now);
-      snapshot = answer.getString(2);
+    Look look = read();
+    boolean news = look.found() == Look.Found.PAGE;
+    hasPage = news;
+    if (look.found() == Look.Found.UNKNOWN) {
+      news = ask(now);
+    } else {
+      pace(look.snapshot(), now);
+      snapshot = look.snapshot();
     }
     if (news) {
       newsAt = now;
@@ -132,6 +143,28 @@ final class Watch {
       news = fallAsleep(now);
     }
     return news;
+  }
+
+  /** A central that can't be read by the one connection may still answer the other. */
+  private Look read() {
+    try {
+      return reading.look();
+    } catch (CentralFailure e) {
+      LOG.debug("Can't read on", e);
+      return Look.unknown();
+    }
+  }
+
+  /** Where nothing can be read, central is asked whether there is something. */
+  private boolean ask(long now) throws SQLException {
+    String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
+    try (ResultSet answer =
+        statement.executeQuery("select news, snapshot from caravan.news(" + since + ")")) {
+      answer.next();
+      pace(answer.getString(2), now);
+      snapshot = answer.getString(2);
+      return answer.getBoolean(1);
+    }
   }
 
   /** Decides when to look again, by how many transactions there were since the last time. */
@@ -168,5 +201,11 @@ final class Watch {
     holdsLock = answer.equals(GRANTED);
     asleep = !answer.equals(BUSY);
     return asleep && !wasHeldByAnother;
+  }
+
+  /** Reads on for the clients that have nothing to do. */
+  interface Reading {
+    /** What there is. */
+    Look look() throws CentralFailure;
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import io.caravan.read.Look;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
@@ -153,7 +154,7 @@ class WatchTest {
     try (Connection session = central.dataSource().getConnection();
         Statement statement = session.createStatement()) {
       AtomicInteger clients = new AtomicInteger(1);
-      Watch watch = new Watch(statement, clients::get);
+      Watch watch = new Watch(statement, clients::get, Look::unknown);
       watch.seesNews(1000);
       assertThat(watch.isAsleep()).isFalse();
       int forOne = watch.patienceMillis();
@@ -172,8 +173,8 @@ class WatchTest {
         Connection other = central.dataSource().getConnection();
         Statement ofFew = one.createStatement();
         Statement ofMany = other.createStatement()) {
-      Watch few = new Watch(ofFew, () -> 1);
-      Watch many = new Watch(ofMany, () -> 8);
+      Watch few = new Watch(ofFew, () -> 1, Look::unknown);
+      Watch many = new Watch(ofMany, () -> 8, Look::unknown);
       few.seesNews(1000);
       many.seesNews(1000);
 
@@ -207,7 +208,8 @@ class WatchTest {
                     }
                   },
                   statement),
-              () -> 1);
+              () -> 1,
+              Look::unknown);
       assertThat(watch.seesNews(1000)).isTrue();
       assertThat(watch.isAsleep()).isFalse();
       dawdling.set(true);

@@ -5,14 +5,17 @@ import io.caravan.client.Cursor;
 import io.caravan.client.Wanted;
 import java.util.ArrayDeque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The last pages of central's changes, each from where the one before ends: a chain for each set of
@@ -29,6 +32,10 @@ final class Chains {
   // A client that is further behind reads for itself, and gets many small pages as one.
   private static final int MOST_WINDOWS = 2;
   private static final int MOST_CHARACTERS = 8_000_000;
+  // Of more chains, one is not looked at: each takes a read of its own.
+  private static final int MOST_LOOKS = 4;
+  // Nobody stands any more at the end of a chain whose page nobody has taken by then.
+  private static final long PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(1);
 
   private final Query central;
   private final Executor ahead;
@@ -36,6 +43,8 @@ final class Chains {
   private final Map<String, CompletableFuture<Page>> pages = new LinkedHashMap<>();
   private final Map<String, End> ends = new HashMap<>();
   private int characters;
+  // By chain: the page that was looked for, and which nobody has taken yet.
+  private final Map<String, Untaken> untaken = new HashMap<>();
 
   /**
    * Without pages.
@@ -61,6 +70,7 @@ final class Chains {
       CompletableFuture<Page> next;
       synchronized (this) {
         next = pages.get(stand.key());
+        take(stand);
         if (next == null && endFor(stand).isAt(stand)) {
           next = new CompletableFuture<>();
           pages.put(stand.key(), next);
@@ -85,6 +95,67 @@ final class Chains {
         return isOld ? page.shared().withMore() : page.shared();
       }
     }
+  }
+
+  /**
+   * Reads on at the ends of the chains, where clients stand that have nothing to do. What is found
+   * waits for them.
+   *
+   * @return what there is; unknown where a page still waits, because then the clients stand before
+   *     it
+   */
+  Look look() throws CentralFailure {
+    Map<Stand, CompletableFuture<Page>> looks = new LinkedHashMap<>();
+    synchronized (this) {
+      untaken.entrySet().removeIf(this::isForgotten);
+      boolean canLook = !ends.isEmpty() && ends.size() <= MOST_LOOKS && untaken.isEmpty();
+      for (End end : canLook ? ends.values() : List.<End>of()) {
+        if (pages.containsKey(end.stand().key())) {
+          return Look.unknown();
+        }
+        looks.put(end.stand(), new CompletableFuture<>());
+      }
+      for (Map.Entry<Stand, CompletableFuture<Page>> look : looks.entrySet()) {
+        pages.put(look.getKey().key(), look.getValue());
+        untaken.put(look.getKey().chain(), new Untaken(look.getKey().key(), System.nanoTime()));
+      }
+    }
+    return looks.isEmpty() ? Look.unknown() : found(looks);
+  }
+
+  private Look found(Map<Stand, CompletableFuture<Page>> looks) throws CentralFailure {
+    looks.forEach(this::read);
+    Look.Found found = Look.Found.NOTHING;
+    String snapshot = "";
+    Set<Stand> without = new HashSet<>(looks.keySet());
+    try {
+      for (Map.Entry<Stand, CompletableFuture<Page>> look : looks.entrySet()) {
+        Page page = Page.join(look.getValue());
+        if (!page.isEmpty() || !look.getKey().isFollowedBy(page)) {
+          found = Look.Found.PAGE;
+          without.remove(look.getKey());
+        }
+        snapshot = page.answer().cursor().upto();
+      }
+      return new Look(found, snapshot);
+    } finally {
+      synchronized (this) {
+        without.forEach(this::take);
+      }
+    }
+  }
+
+  private void take(Stand stand) {
+    untaken.computeIfPresent(
+        stand.chain(), (chain, page) -> page.key.equals(stand.key()) ? null : page);
+  }
+
+  private boolean isForgotten(Map.Entry<String, Untaken> page) {
+    boolean isOld = System.nanoTime() - page.getValue().since > PATIENCE_NANOS;
+    if (isOld) {
+      drop(page.getKey());
+    }
+    return isOld;
   }
 
   /** Reads a page for all that stand where it begins. */
@@ -186,6 +257,7 @@ final class Chains {
       isOnChain = end.isAt(after) || pages.containsKey(after.key());
       boolean isNewer = page.began() - end.began() > 0 && !after.standpoint().isWithinWindow();
       if (!isOnChain && isNewer) {
+        untaken.remove(stand.chain());
         ends.put(stand.chain(), end.movedTo(page.isEmpty() ? stand : after, page.began()));
       }
     }
@@ -238,6 +310,8 @@ final class Chains {
       return page.after().filter(after -> after.chain().equals(chain())).isPresent();
     }
   }
+
+  private record Untaken(String key, long since) {}
 
   /**
    * The end of a chain.

@@ -1,5 +1,6 @@
 package io.caravan.read;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
 import io.caravan.client.Standing;
@@ -12,6 +13,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import javax.sql.DataSource;
+import org.apache.camel.Body;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
@@ -40,6 +42,7 @@ public final class Reads {
   private final Fills fills = new Fills(this::readToFill, ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
   private volatile long wokenAt = System.nanoTime();
+  private volatile long lookedAt = System.nanoTime();
 
   private Reader central;
 
@@ -48,9 +51,24 @@ public final class Reads {
     central = new Reader(connections);
   }
 
-  /** All clients are about to be woken, for there may be changes. */
-  public void wake() {
-    wokenAt = System.nanoTime();
+  /**
+   * All clients are about to be woken, for there may be changes.
+   *
+   * @param why the doorbell; anything else if nobody has rung
+   */
+  public void wake(@Body Object why) {
+    boolean isForPage = why instanceof JsonNode bell && bell.path("op").asText().equals("page");
+    wokenAt = isForPage ? lookedAt : System.nanoTime();
+  }
+
+  /**
+   * Reads on for the clients that have nothing to do.
+   *
+   * @throws CentralFailure if central can't be read
+   */
+  public Look look() throws CentralFailure {
+    lookedAt = System.nanoTime();
+    return chains.look();
   }
 
   /** When the clients were last woken, in nanoseconds. */

@@ -259,6 +259,59 @@ class ChainsTest {
         .contains("Bob"); // all of its rows, and not a page of the chain
   }
 
+  @Test
+  void whatALookFindsIsThePageOfWhoStandsThere() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    int before = reads.get();
+    long woken = System.nanoTime();
+
+    assertThat(chains.look().found()).isEqualTo(Look.Found.PAGE);
+
+    assertThat(blog.next(woken)).contains("Countess").isEqualTo(shop.next(woken));
+    assertThat(List.of(blog.hasMore, shop.hasMore)).containsExactly(false, false);
+    assertThat(reads).hasValue(before + 1);
+  }
+
+  @Test
+  void aLookThatFindsNothingSaysUpToWhen() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+
+    Look look = chains.look();
+
+    assertThat(look.found()).isEqualTo(Look.Found.NOTHING);
+    assertThat(look.snapshot()).isEqualTo(central.value("select pg_current_snapshot()"));
+  }
+
+  @Test
+  void whileAPageWaitsNobodyKnowsWhatFollows() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    chains.look();
+
+    assertThat(chains.look()).isEqualTo(Look.unknown());
+
+    blog.next(System.nanoTime());
+    assertThat(chains.look().found()).isEqualTo(Look.Found.NOTHING);
+  }
+
+  @Test
+  void aLookThatFailsLeavesNothingBehind() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    isDown = true;
+    assertThatThrownBy(chains::look).hasMessageContaining("central is down");
+    isDown = false;
+
+    assertThat(chains.look().found()).isEqualTo(Look.Found.PAGE);
+    assertThat(blog.next(System.nanoTime())).contains("Countess");
+  }
+
   private CompletableFuture<String> ask(Client client, long woken) {
     return CompletableFuture.supplyAsync(
         () -> {
