@@ -3,6 +3,7 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -21,6 +22,7 @@ import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -719,19 +721,21 @@ class TrackTest {
     }
 
     @Test
-    void thatIsUntrackedWhileItIsReadIsNotTakenForEmpty() throws SQLException {
+    void thatIsUntrackedWhileItIsReadIsNotTakenForEmpty() throws Exception {
       central.execute(
           "create table users (id int primary key); select caravan.track('users', '{}')");
       Reader reader = new Reader("public.users");
       reader.changes();
       central.execute("insert into users values (1)");
 
-      assertThat(refusalOfAReadThatBeganBefore("select caravan.untrack('public.users')", reader))
-          .hasMessageContaining("is no longer tracked");
+      assertThat(readDuring("select caravan.untrack('public.users')", reader))
+          .isInstanceOf(IllegalStateException.class)
+          .asString()
+          .contains("central does not track the source public.users");
     }
 
     @Test
-    void isNotReadByTheOldColumnsOnceItIsTrackedWithOthers() throws SQLException {
+    void isNotReadByTheOldColumnsOnceItIsTrackedWithOthers() throws Exception {
       central.execute(
           """
           create table users (id int primary key, name text, email text);
@@ -741,17 +745,51 @@ class TrackTest {
       reader.changes();
       central.execute("insert into users values (1, 'Ada', 'ada@example.org')");
 
-      assertThat(refusalOfAReadThatBeganBefore("select caravan.track('users', '{email}')", reader))
-          .hasMessageContaining("public.users was tracked with other columns just now");
+      assertThat(readDuring("select caravan.track('users', '{email}')", reader))
+          .asString()
+          .contains("\"email\"")
+          .contains("ada@example.org")
+          .doesNotContain("Ada");
     }
 
-    private Throwable refusalOfAReadThatBeganBefore(String statement, Reader reader)
-        throws SQLException {
+    @Test
+    void isNotFilledByTheOldColumnsOnceItIsTrackedWithOthers() throws SQLException {
+      central.execute(
+          """
+          create table users (id int primary key, name text, email text);
+          select caravan.track('users', '{name}');
+          insert into users values (1, 'Ada', 'ada@example.org');
+          """);
       try (Connection hub = central.dataSource().getConnection();
           Statement read = hub.createStatement()) {
         read.execute("begin isolation level repeatable read; select 1");
-        central.execute(statement);
-        return catchThrowable(() -> reader.next(Reading.on(hub)));
+        central.execute("select caravan.track('users', '{email}')");
+
+        assertThat(catchThrowable(() -> new Reader("public.users").next(Reading.on(hub))))
+            .hasMessageContaining("public.users was tracked with other columns just now");
+      }
+    }
+
+    /** What a read returns or throws that waits for a statement. */
+    private Object readDuring(String statement, Reader reader) throws Exception {
+      Reading reading = new Reading(central.dataSource());
+      reader.next(reading);
+      try (Connection owner = central.dataSource().getConnection();
+          Statement change = owner.createStatement()) {
+        owner.setAutoCommit(false);
+        change.execute(statement);
+        CompletableFuture<Object> read =
+            CompletableFuture.supplyAsync(() -> reader.next(reading))
+                .handle((a, e) -> a == null ? e.getCause() : a);
+        await()
+            .until(
+                () ->
+                    central
+                        .value(
+                            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
+                        .equals("1"));
+        owner.commit();
+        return read.get();
       }
     }
 

@@ -59,6 +59,7 @@ final class Reconciling implements Section {
   private static void fill(Stage stage, CaravanHub caravan, Report report) {
     Database client = caravan.clients().get(0);
     String filled = "select count(*) from caravan.cursor where cursor -> 'filled' ? 'public.users'";
+    String made = "select to_regclass('caravan.cursor') is not null";
     Report.Case fill =
         report.begin("fill", "an empty client gets %,d rows".formatted(stage.rows()), "COPY");
     fill.add("COPY", "s", seconds(() -> copy(caravan.central(), client)));
@@ -66,7 +67,11 @@ final class Reconciling implements Section {
     fill.add(
         "caravan",
         "s",
-        seconds(() -> Waiting.until("it is filled", () -> client.value(filled).equals("1"))));
+        seconds(
+            () -> {
+              Waiting.until("the hub has made its tables", () -> client.value(made).equals("t"));
+              Waiting.until("it is filled", () -> client.value(filled).equals("1"));
+            }));
     client.execute("drop table copied");
     fill.print();
   }
