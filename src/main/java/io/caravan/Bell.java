@@ -24,7 +24,7 @@ public final class Bell extends AbstractHealthCheck {
   private long heard;
   private boolean started;
   private boolean silent;
-  private Duration pause = patience;
+  private Backoff backoff = new Backoff(patience);
   private long rebuildAt;
 
   /** A bell that is expected to be heard from the first {@link #isSilent()} on. */
@@ -70,15 +70,13 @@ public final class Bell extends AbstractHealthCheck {
     }
     if (!silent && now - heard > patience.toNanos()) {
       silent = true;
-      pause = patience;
+      backoff = new Backoff(patience.multipliedBy(2));
       rebuildAt = now;
       LOG.warn("not heard for {} s: the clients are polled until it is", secondsSince(heard));
     }
     if (silent && now - rebuildAt >= 0) {
       listener.rebuild();
-      pause =
-          pause.compareTo(LONGEST_PAUSE.dividedBy(2)) < 0 ? pause.multipliedBy(2) : LONGEST_PAUSE;
-      rebuildAt = now + pause.toNanos();
+      rebuildAt = now + backoff.failed(LONGEST_PAUSE);
     }
     return silent;
   }

@@ -9,10 +9,8 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.SQLFeatureNotSupportedException;
 import java.sql.Statement;
-import java.util.HashSet;
-import java.util.Set;
+import java.time.Duration;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
 import org.postgresql.PGConnection;
@@ -26,8 +24,8 @@ import org.slf4j.LoggerFactory;
  */
 final class HealingConnection implements InvocationHandler {
   private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
-  private static final int SHORTEST_PAUSE_MILLIS = 100;
-  private static final int LONGEST_PAUSE_MILLIS = 2_000;
+  private static final Duration SHORTEST_PAUSE = Duration.ofMillis(200);
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
   private static final int JOIN_MILLIS = 5_000;
 
   // The server finds a vanished hub in 20 seconds, not hours: until then, its session would hold
@@ -125,10 +123,9 @@ final class HealingConnection implements InvocationHandler {
 
   private void stayConnected() {
     long lost = System.nanoTime();
-    int attempts = 0;
-    Set<String> causes = new HashSet<>();
+    Backoff backoff = new Backoff(SHORTEST_PAUSE);
+    News news = new News();
     while (!closed) {
-      attempts++;
       try (Connection connection = source.call();
           Statement statement = connection.createStatement()) {
         real = connection;
@@ -136,9 +133,13 @@ final class HealingConnection implements InvocationHandler {
         statement.execute(NOTICE_A_VANISHED_CLIENT);
         statement.execute(listen);
         connected = true;
-        LOG.info("Listening to {} after {} ms, attempt {}", channel, millisSince(lost), attempts);
-        attempts = 0;
-        causes.clear();
+        LOG.info(
+            "Listening to {} after {} ms, attempt {}",
+            channel,
+            millisSince(lost),
+            backoff.failures() + 1);
+        backoff.reset();
+        news.areOver();
         hear(
             connection.unwrap(PGConnection.class),
             new Watch(statement, clients, reading),
@@ -150,10 +151,10 @@ final class HealingConnection implements InvocationHandler {
           lost = System.nanoTime();
         }
         String cause = e.getCause() == null ? "" : " (" + e.getCause() + ")";
-        if (!closed && causes.add(e.getMessage() + cause)) {
+        if (!closed && news.isNew(e.getMessage() + cause)) {
           LOG.warn("Not listening to {}, trying again: {}{}", channel, e.getMessage(), cause);
         }
-        pause(attempts);
+        pause(backoff.failed(LONGEST_PAUSE));
       }
     }
   }
@@ -184,11 +185,9 @@ final class HealingConnection implements InvocationHandler {
     }
   }
 
-  private static void pause(int failures) {
-    long longest =
-        Math.min(LONGEST_PAUSE_MILLIS, (long) SHORTEST_PAUSE_MILLIS << Math.min(failures, 10));
+  private static void pause(long nanos) {
     try {
-      Thread.sleep(ThreadLocalRandom.current().nextLong(longest / 2, longest));
+      TimeUnit.NANOSECONDS.sleep(nanos);
     } catch (InterruptedException e) {
       // closed: the loop sees it
     }

@@ -1,6 +1,7 @@
 package io.caravan;
 
 import com.impossibl.postgres.api.jdbc.PGConnection;
+import io.caravan.client.Clients;
 import io.caravan.read.Reads;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;

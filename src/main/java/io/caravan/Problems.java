@@ -22,7 +22,7 @@ import org.slf4j.LoggerFactory;
 public final class Problems extends AbstractHealthCheck {
   private static final Logger LOG = LoggerFactory.getLogger("caravan.sources");
 
-  private Set<String> known = Set.of();
+  private final News news = new News();
   private Map<String, String> bySource = Map.of();
 
   /** No problem is known. */
@@ -40,11 +40,11 @@ public final class Problems extends AbstractHealthCheck {
         problems.stream()
             .map(row -> "%s: %s. %s".formatted(row.get("source"), problem(row), row.get("remedy")))
             .collect(Collectors.toSet());
-    found.stream().filter(line -> !known.contains(line)).sorted().forEach(LOG::warn);
-    if (found.isEmpty() && !known.isEmpty()) {
+    if (found.isEmpty() && news.isAny()) {
       LOG.info("all sources are captured again");
     }
-    known = found;
+    news.areOverBut(found);
+    found.stream().sorted().filter(news::isNew).forEach(LOG::warn);
     bySource =
         problems.stream()
             .collect(

@@ -19,8 +19,7 @@ import org.apache.camel.main.Main;
 
 /**
  * A central, clients, and a hub between them, for a test: real databases, and the files in {@code
- * routes/} and {@code sql/}. Clients are added as a user adds them: a copy of a client's file, and
- * a line in the multicast.
+ * routes/} and {@code sql/}. Clients are added as a user adds them: a copy of a client's file.
  */
 public final class Caravan implements AutoCloseable {
   private static final Path WORK = Path.of("target", "caravan");
@@ -70,7 +69,7 @@ public final class Caravan implements AutoCloseable {
    *
    * @param name of the client
    * @param ddl makes its tables
-   * @param mapping as JSON
+   * @param mapping as JSON or YAML
    */
   public Caravan client(String name, String ddl, String mapping) {
     return client(Postgres.shared(), name, ddl, mapping);
@@ -92,13 +91,24 @@ public final class Caravan implements AutoCloseable {
     return this;
   }
 
-  /** Writes a client's route with this mapping; a running hub has it when it is started again. */
+  /** Writes a client's file with this mapping; a running hub takes it up within a second. */
   public void map(String name, String mapping) {
     String blog = read(Path.of("routes/clients/blog.camel.yaml"));
-    int from = blog.indexOf("[{");
-    int to = blog.indexOf("}]", from) + 2;
-    String file = blog.substring(0, from) + mapping.replace("\n", " ") + blog.substring(to);
+    int from = blog.indexOf("- source: ");
+    int to = blog.indexOf("        - to: ");
+    String indented = mapping.strip().replace("\n", "\n" + " ".repeat(18));
+    String text = mapping.startsWith("[") ? mapping.replace("\n", " ") : indented;
+    String file = blog.substring(0, from) + text + "\n" + blog.substring(to);
     write(routes.resolve("clients").resolve(name + ".camel.yaml"), file.replace("blog", name));
+  }
+
+  /** Deletes a client's file. */
+  public void delete(String client) {
+    try {
+      Files.delete(routes.resolve("clients").resolve(client + ".camel.yaml"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Replaces a text in a client's file. */
@@ -110,7 +120,6 @@ public final class Caravan implements AutoCloseable {
 
   /** Starts the hub in this JVM. */
   public Caravan start() {
-    writeMulticast();
     hub = new Main();
     hub.setPropertyPlaceholderLocations("file:application.properties");
     settings.forEach((name, value) -> hub.addOverrideProperty((String) name, (String) value));
@@ -138,7 +147,6 @@ public final class Caravan implements AutoCloseable {
    * @param jvmOptions for instance {@code -Xmx256m}
    */
   public HubProcess startProcess(String... jvmOptions) {
-    writeMulticast();
     try {
       Path directory = Files.createTempDirectory(WORK, "hub").toAbsolutePath();
       copy(routes, directory.resolve("routes"));
@@ -155,16 +163,6 @@ public final class Caravan implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-  }
-
-  /** Writes the multicast: a line for each client. */
-  private void writeMulticast() {
-    String multicast = read(Path.of("routes/wake-clients.camel.yaml"));
-    int from = multicast.indexOf("              - to: {id: wake-blog");
-    String line = multicast.substring(from).lines().findFirst().orElseThrow();
-    String lines =
-        clients.keySet().stream().map(name -> line.replace("blog", name)).collect(joining("\n"));
-    write(routes.resolve("wake-clients.camel.yaml"), multicast.substring(0, from) + lines + "\n");
   }
 
   /** The central database. */

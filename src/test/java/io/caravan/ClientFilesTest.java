@@ -5,13 +5,17 @@ import static org.awaitility.Awaitility.await;
 
 import java.util.List;
 import java.util.Map;
+import org.apache.camel.Route;
 import org.apache.camel.health.HealthCheck;
 import org.apache.camel.health.HealthCheckHelper;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A mistake in the file of one client leaves out that client, and no other. */
+/**
+ * A client is a file and nothing else: it can be added, changed and removed while the hub runs, and
+ * a mistake in it leaves out that client, and no other.
+ */
 class ClientFilesTest {
   private static final String MEMBERS =
       "create table members (id bigint primary key, name text, tags text)";
@@ -80,12 +84,12 @@ class ClientFilesTest {
 
   @Test
   void aPropertyThatAPoolDoesNotHaveLeavesOutTheClient() {
-    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "lockTimeout: ", "lockedTimeout: ");
+    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "username: ", "usernames: ");
 
     caravan.start();
 
     awaitServed("shop");
-    assertThat(whyNotLoaded()).contains("clients/blog.camel.yaml: ", "lockedTimeout");
+    assertThat(whyNotLoaded()).contains("clients/blog.camel.yaml: ", "usernames");
   }
 
   @Test
@@ -98,8 +102,133 @@ class ClientFilesTest {
     await()
         .untilAsserted(
             () ->
-                assertThat(health().get("blog").toString())
+                assertThat(String.valueOf(health().get("blog")))
                     .contains("state=paused", "the mapping is not JSON, in its line 1"));
+  }
+
+  @Test
+  void aFileIsAllThatANewClientTakes() {
+    caravan.client("blog", MEMBERS, MAPPING).delete("blog");
+    caravan.start();
+    awaitServed("shop");
+
+    caravan.map("blog", MAPPING);
+
+    awaitServed("blog");
+    caravan.central().execute("insert into users values (3, 'Cy')");
+    awaitServed("blog");
+    awaitServed("shop");
+  }
+
+  @Test
+  void aClientWhoseFileIsGoneIsLeftAloneUntilItIsBack() {
+    caravan.client("blog", MEMBERS, MAPPING).start();
+    awaitServed("blog");
+
+    caravan.delete("blog");
+
+    await().untilAsserted(() -> assertThat(health()).doesNotContainKey("blog"));
+    assertThat(routeIds()).doesNotContain("blog").contains("shop");
+    assertThat(caravan.hub().getCamelContext().getRegistry().lookupByName("blog")).isNull();
+    caravan.central().execute("insert into users values (3, 'Cy')");
+    awaitServed("shop");
+    assertThat(caravan.database("blog").value("select count(*) from members")).isEqualTo("2");
+
+    caravan.map("blog", MAPPING);
+
+    awaitServed("blog");
+  }
+
+  @Test
+  void aChangedFileIsTakenUpAndNothingOfTheOldOneStays() {
+    caravan.client("blog", MEMBERS, MAPPING).start();
+    awaitServed("blog");
+    int routes = routeIds().size();
+
+    caravan.edit("blog", "\"name\": \"name\"", "\"name\": \"upper(name)\"");
+
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(caravan.database("blog").query("select name from members order by id"))
+                    .containsExactly(List.of("ADA"), List.of("BOB")));
+    assertThat(routeIds()).hasSize(routes);
+  }
+
+  @Test
+  void aMendedFileIsTakenUp() {
+    caravan.client("blog", MEMBERS, MAPPING).edit("blog", "- route:", "- {route:");
+    caravan.start();
+    awaitServed("shop");
+    await()
+        .untilAsserted(
+            () -> assertThat(String.valueOf(health().get("blog"))).contains("not loaded"));
+
+    caravan.edit("blog", "- {route:", "- route:");
+
+    awaitServed("blog");
+    await()
+        .untilAsserted(
+            () -> assertThat(String.valueOf(health().get("blog"))).contains("state=live"));
+  }
+
+  @Test
+  void aFileThatIsBrokenWhileItsClientRunsStopsItUntilItIsMended() {
+    caravan.client("blog", MEMBERS, MAPPING).start();
+    awaitServed("blog");
+
+    caravan.edit("blog", "- route:", "- {route:");
+
+    await()
+        .untilAsserted(
+            () -> assertThat(String.valueOf(health().get("blog"))).contains("not loaded"));
+    caravan.central().execute("insert into users values (3, 'Cy')");
+    awaitServed("shop");
+
+    caravan.edit("blog", "- {route:", "- route:");
+
+    awaitServed("blog");
+  }
+
+  @Test
+  void aMappingMayBeWrittenInYaml() {
+    caravan.client(
+        "blog",
+        "create table members (id bigint primary key, y text, tags text)",
+        """
+        - source: public.users
+          table: public.members
+          key: {id: id}
+          columns:
+            y: name            # not a truth value
+            tags: "'a: b'"
+        """);
+
+    caravan.start();
+
+    caravan.awaitEqual(
+        "select id, name, 'a: b' from users order by id",
+        "blog",
+        "select id, y, tags from members order by id");
+  }
+
+  @Test
+  void aMappingThatIsNoYamlPausesTheClient() {
+    caravan.client("blog", MEMBERS, "- source: [public.users");
+
+    caravan.start();
+
+    awaitServed("shop");
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(String.valueOf(health().get("blog")))
+                    .contains(
+                        "state=paused", "the mapping is neither YAML nor JSON, in its line 1"));
+  }
+
+  private List<String> routeIds() {
+    return caravan.hub().getCamelContext().getRoutes().stream().map(Route::getRouteId).toList();
   }
 
   private static String tags(String array) {

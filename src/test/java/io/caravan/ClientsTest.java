@@ -2,6 +2,7 @@ package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.caravan.client.Clients;
 import io.caravan.client.Cursor;
 import io.caravan.client.Standing;
 import java.io.IOException;

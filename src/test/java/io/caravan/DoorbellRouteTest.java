@@ -36,7 +36,8 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.problems=60000",
       "caravan.schemas=routes/schemas",
       "caravan.errorMessages=false",
-      "caravan.clients=file:routes/clients/*.none"
+      "caravan.clients=file:routes/clients/*.none",
+      "caravan.clients.look=86400000"
     },
     replaceRouteFromWith = {
       "doorbell=direct:doorbell",

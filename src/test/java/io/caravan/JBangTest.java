@@ -5,6 +5,7 @@ import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,6 +23,8 @@ import org.junit.jupiter.api.Test;
  * the demo.
  */
 class JBangTest {
+  private static final Path LOG = Path.of("target/jbang.log");
+
   private final Map<String, Database> databases = new LinkedHashMap<>();
   private Path project;
   private Process camel;
@@ -56,15 +59,46 @@ class JBangTest {
   }
 
   @Test
+  void camelRunTakesUpClientsThatAreAddedMendedAndRemoved() throws IOException {
+    Path clients = project.resolve("routes/clients");
+    String shop = Files.readString(clients.resolve("shop.camel.yaml"));
+    Files.writeString(clients.resolve("shop.camel.yaml"), shop.replace("- route:", "- {route:"));
+    Files.move(clients.resolve("forum.camel.yaml"), project.resolve("forum.camel.yaml"));
+
+    run("--dev");
+
+    awaitLong().untilAsserted(() -> assertThat(count("blog", "members")).isEqualTo("1001"));
+    assertThat(count("shop", "customer")).isEqualTo("0");
+    assertThat(log()).contains("not loaded: ", "shop.camel.yaml: ");
+
+    Files.writeString(clients.resolve("shop.camel.yaml"), shop);
+    Files.move(project.resolve("forum.camel.yaml"), clients.resolve("forum.camel.yaml"));
+
+    awaitLong().untilAsserted(() -> assertThat(count("shop", "customer")).isEqualTo("1000"));
+    awaitLong()
+        .untilAsserted(
+            () ->
+                assertThat(databases.get("forum").value("select count(*) from profiles"))
+                    .isEqualTo("1000"));
+
+    Files.delete(clients.resolve("blog.camel.yaml"));
+
+    awaitLong().untilAsserted(() -> assertThat(log()).contains("blog.camel.yaml: gone"));
+    databases.get("central").execute("update users set email = 'new@example.org' where id = 42");
+    awaitLong()
+        .untilAsserted(
+            () ->
+                assertThat(
+                        databases
+                            .get("shop")
+                            .value("select email from customer where account_id = 42"))
+                    .isEqualTo("new@example.org"));
+    assertThat(blog("mail")).isNotEqualTo("new@example.org");
+  }
+
+  @Test
   void camelRunKeepsTheClientsInStepAndTakesUpAnEditedRoute() throws IOException {
-    camel =
-        JBang.start(
-            project,
-            Path.of("target/jbang.log"),
-            "run",
-            "application.properties",
-            "--dev",
-            "--logging-color=false");
+    run("--dev");
     awaitLong().untilAsserted(() -> assertThat(count("blog", "members")).isEqualTo("1001"));
 
     databases.get("central").execute("update users set email = 'new@example.org' where id = 42");
@@ -73,10 +107,22 @@ class JBangTest {
 
     Path blog = project.resolve("routes/clients/blog.camel.yaml");
     String route = Files.readString(blog);
-    Files.writeString(
-        blog, route.replace("\"nickname\": \"name\"", "\"nickname\": \"upper(name)\""));
+    Files.writeString(blog, route.replace("nickname: name", "nickname: upper(name)"));
 
     awaitLong().untilAsserted(() -> assertThat(blog("nickname")).isEqualTo("ADA SMITH42"));
+  }
+
+  private void run(String option) {
+    camel =
+        JBang.start(project, LOG, "run", "application.properties", option, "--logging-color=false");
+  }
+
+  private static String log() {
+    try {
+      return Files.readString(LOG);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private String blog(String column) {

@@ -19,6 +19,11 @@ final class PgBouncer implements AutoCloseable {
   private final Process process;
 
   PgBouncer(int server) throws IOException {
+    this(server, 20);
+  }
+
+  /** The same, with so many sessions of each database. */
+  PgBouncer(int server, int sessions) throws IOException {
     Path home = Files.createTempDirectory("pgbouncer");
     Files.setPosixFilePermissions(home, PosixFilePermissions.fromString("rwxr-xr-x"));
     Path settings = home.resolve("pgbouncer.ini");
@@ -33,9 +38,10 @@ final class PgBouncer implements AutoCloseable {
         unix_socket_dir =
         auth_type = any
         pool_mode = transaction
+        default_pool_size = %d
         ignore_startup_parameters = extra_float_digits
         """
-            .formatted(server, port));
+            .formatted(server, port, sessions));
     process =
         new ProcessBuilder(command(settings.toString()))
             .redirectErrorStream(true)

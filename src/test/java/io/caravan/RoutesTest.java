@@ -15,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -65,16 +64,6 @@ class RoutesTest {
       assertThat(property.fieldNames())
           .toIterable()
           .contains("title", "description", "type", "example");
-    }
-  }
-
-  @Test
-  void everyClientIsWoken() throws IOException {
-    String multicast = Files.readString(Path.of("routes/wake-clients.camel.yaml"));
-
-    for (Path client : files("routes/clients")) {
-      String name = client.getFileName().toString().replace(".camel.yaml", "");
-      assertThat(multicast).contains("{id: wake-" + name + ", uri: \"seda:" + name + "\"");
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
+import io.caravan.client.Clients;
 import java.time.Duration;
 import java.util.Map;
 import org.awaitility.core.ConditionFactory;

@@ -1,70 +1,77 @@
 package io.caravan.client;
 
-import com.zaxxer.hikari.SQLExceptionOverride;
 import io.caravan.Pool;
+import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Map;
 
 /**
  * The connections to one client's PostgreSQL, with settings that suit a pump. Each of them can be
  * overridden where the pool is declared.
  */
 public final class ClientPool extends Pool {
-  // Values cross as text, which these make the same everywhere. Plans are kept; those for a small
-  // table would be kept for a large one. A page that a crash of the server takes back takes the
-  // cursor back with it, and comes again.
-  private static final String SETTINGS =
-      "set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres';"
-          + " set bytea_output = 'hex'; set extra_float_digits = 1; set lc_monetary = 'C';"
-          + " set enable_seqscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
-          + " set synchronous_commit = off;";
+  // Values cross as text, which the first of these make the same everywhere. Plans are kept; those
+  // for a small table would be kept for a large one. A page that a crash of the server takes back
+  // takes the cursor back with it, and comes again.
+  private static final Map<String, String> SETTINGS =
+      Map.of(
+          "timezone", "UTC",
+          "datestyle", "ISO",
+          "intervalstyle", "postgres",
+          "bytea_output", "hex",
+          "extra_float_digits", "1",
+          "lc_monetary", "C",
+          "enable_seqscan", "off",
+          "jit", "off",
+          "plan_cache_mode", "force_generic_plan",
+          "synchronous_commit", "off");
 
-  private String lockTimeout = "10s";
-  private String statementTimeout = "55s";
+  private boolean poolsTransactions;
+  private String localSettings = "";
 
   /** Two connections at most, and none for as long as there is nothing to do. */
   public ClientPool() {
     setMaximumPoolSize(2);
     setMinimumIdle(0);
-    setConnectionTimeout(5_000);
     setKeepaliveTime(60_000);
-    setInitializationFailTimeout(-1);
-    applySettings();
-    addDataSourceProperty("prepareThreshold", 1);
-    setExceptionOverride(
-        new SQLExceptionOverride() {
-          // A client's trigger may raise it for a row; the pool takes it for a broken connection.
-          @java.lang.Override
-          public Override adjudicate(SQLException error) {
-            return "0A000".equals(error.getSQLState())
-                ? Override.DO_NOT_EVICT
-                : Override.CONTINUE_EVICT;
-          }
-        });
+    setExceptionOverride(new KeptConnections());
   }
 
   /**
-   * How long a statement waits for a lock.
-   *
-   * @param time as PostgreSQL takes it, for instance {@code 10s}
+   * Whether a pooler stands before the client that gives a session to somebody else after each
+   * transaction, as PgBouncer does with {@code pool_mode = transaction}. Then nothing is prepared
+   * in a session, and each transaction makes its own settings, which takes two round trips more.
    */
-  public void setLockTimeout(String time) {
-    lockTimeout = time;
-    applySettings();
+  public void setTransactionPooling(boolean poolsTransactions) {
+    this.poolsTransactions = poolsTransactions;
   }
 
-  /**
-   * After how long the server stops a statement.
-   *
-   * @param time as PostgreSQL takes it, for instance {@code 55s}
-   */
-  public void setStatementTimeout(String time) {
-    statementTimeout = time;
-    applySettings();
+  @Override
+  public Connection getConnection() throws SQLException {
+    Connection connection = super.getConnection();
+    return poolsTransactions
+        ? new TransactionSettings(connection, localSettings).connection()
+        : connection;
   }
 
-  private void applySettings() {
-    setConnectionInitSql(
-        "%s set lock_timeout = '%s'; set statement_timeout = '%s'"
-            .formatted(SETTINGS, lockTimeout, statementTimeout));
+  @Override
+  protected Map<String, String> sessionSettings() {
+    Map<String, String> settings = super.sessionSettings();
+    settings.putAll(SETTINGS);
+    return settings;
+  }
+
+  @Override
+  protected String initSql() {
+    return poolsTransactions ? null : super.initSql();
+  }
+
+  @Override
+  protected void complete() {
+    super.complete();
+    setIfAbsent("prepareThreshold", poolsTransactions ? "0" : "1");
+    Map<String, String> settings = sessionSettings();
+    settings.remove("tcp_user_timeout"); // that connection is the pooler's
+    localSettings = TransactionSettings.sql(settings);
   }
 }

@@ -86,7 +86,9 @@ public final class Plan {
       Statements made = make(connection, sources);
       for (Target target : made.targets()) {
         try (PreparedStatement statement = connection.prepareStatement(made.upsert(target))) {
-          statement.getMetaData();
+          // Of what else reads a statement, the driver keeps it in the session, which may not be
+          // ours.
+          statement.getParameterMetaData().getParameterType(1);
         } catch (SQLException e) {
           throw titled(target, e);
         }

@@ -1,7 +1,6 @@
 package io.caravan.pump;
 
 import io.caravan.CentralFailure;
-import io.caravan.Clients;
 import io.caravan.Contract;
 import io.caravan.Counters;
 import io.caravan.Fault;
@@ -10,6 +9,7 @@ import io.caravan.apply.Applying;
 import io.caravan.apply.DeadLetters;
 import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
+import io.caravan.client.Clients;
 import io.caravan.client.Standing;
 import io.caravan.read.Reads;
 import java.io.IOException;

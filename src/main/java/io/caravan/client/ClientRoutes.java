@@ -1,0 +1,66 @@
+package io.caravan.client;
+
+import java.util.Collection;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
+import org.apache.camel.Endpoint;
+import org.apache.camel.Route;
+import org.apache.camel.model.ProcessorDefinition;
+import org.apache.camel.model.RouteDefinition;
+import org.apache.camel.model.ToDefinition;
+
+/**
+ * The clients that there are: each has a route that goes to the pump. Nobody lists them anywhere
+ * else, so that whoever has a file is woken.
+ */
+public final class ClientRoutes implements CamelContextAware {
+  private static final Pattern PUMP = Pattern.compile("kamelet:pump\\b.*?[?&]client=([^&]*).*");
+
+  private CamelContext context;
+
+  @Override
+  public CamelContext getCamelContext() {
+    return context;
+  }
+
+  @Override
+  public void setCamelContext(CamelContext context) {
+    this.context = context;
+  }
+
+  /** Where the clients wait to be woken. */
+  public List<Endpoint> queues() {
+    return context.getRoutes().stream()
+        .filter(route -> !client(route).isEmpty())
+        .map(Route::getEndpoint)
+        .toList();
+  }
+
+  /** Where the clients of these names wait. */
+  public List<Endpoint> queuesOf(Collection<String> names) {
+    return names.isEmpty()
+        ? List.of()
+        : context.getRoutes().stream()
+            .filter(route -> names.contains(client(route)))
+            .map(Route::getEndpoint)
+            .toList();
+  }
+
+  /** The client that a route is for; empty: it is another route. */
+  private static String client(Route route) {
+    if (route.getRoute() instanceof RouteDefinition definition) {
+      for (ProcessorDefinition<?> step : definition.getOutputs()) {
+        if (step instanceof ToDefinition to) {
+          Matcher pump = PUMP.matcher(to.getUri());
+          if (pump.matches()) {
+            return pump.group(1);
+          }
+        }
+      }
+    }
+    return "";
+  }
+}

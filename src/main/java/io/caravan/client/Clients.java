@@ -1,0 +1,150 @@
+package io.caravan.client;
+
+import io.caravan.Cause;
+import io.caravan.CentralFailure;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
+import org.apache.camel.Exchange;
+import org.apache.camel.ExchangeProperty;
+import org.apache.camel.Header;
+
+/** What the clients' pumps report and ask, by the client's name. */
+public final class Clients implements CamelContextAware {
+  private static final String CENTRAL = "jdbc://central?";
+
+  private final Map<String, Client> clients = new ConcurrentHashMap<>();
+  private CamelContext context;
+  private boolean showsMessages;
+
+  @Override
+  public CamelContext getCamelContext() {
+    return context;
+  }
+
+  @Override
+  public void setCamelContext(CamelContext context) {
+    this.context = context;
+  }
+
+  /** Whether a client's failure is told in the database's own words, which may quote row data. */
+  public void setErrorMessages(boolean showsMessages) {
+    this.showsMessages = showsMessages;
+  }
+
+  /** Whether a client is to be left alone: its time has not come yet. */
+  public boolean isResting(String client) {
+    return isStopping() || client(client).state.isResting();
+  }
+
+  /** The clients whose rest is over. */
+  public List<String> due() {
+    return clients.entrySet().stream()
+        .filter(entry -> entry.getValue().state.isDue())
+        .map(Map.Entry::getKey)
+        .sorted()
+        .toList();
+  }
+
+  /**
+   * Where a client stands; empty where it is to be asked itself: at first, after a failure, with
+   * another mapping, and now and then, for what somebody does to it from outside.
+   */
+  public Optional<Standing> recall(String client, String mapping) {
+    return client(client).seen.recall(mapping);
+  }
+
+  /**
+   * Whether pages may have been applied that this hub does not know of: what the client has taken
+   * with them may still be a dead letter.
+   *
+   * @param step where the client stands
+   */
+  public boolean isUnsure(String client, long step) {
+    return client(client).seen.isUnsure(step);
+  }
+
+  /**
+   * Whether another hub has applied pages since this one last looked, and not long ago. Then the
+   * client is left to that hub, and looked at again in a while.
+   *
+   * @param step where the client stands
+   * @param isRecent whether a page was applied within the last seconds
+   */
+  public boolean isServedByAnother(String client, long step, boolean isRecent) {
+    boolean byAnother = client(client).seen.isMovedByAnother(step, isRecent);
+    if (byAnother) {
+      client(client).state.standBy();
+    }
+    return byAnother;
+  }
+
+  /** Another hub was quicker. */
+  public void standBy(String client) {
+    client(client).seen.isElsewhere();
+    client(client).state.standBy();
+  }
+
+  /** A page was applied, or there was none: the client stands there now. */
+  public void progressed(String client, String mapping, Standing standing) {
+    client(client).seen.stands(mapping, standing);
+    client(client).state.progressed(standing.isBehind());
+  }
+
+  /**
+   * A run has failed: the client rests, each time for longer.
+   *
+   * @param endpoint what was asked last, as Camel's URI; null: nothing yet
+   */
+  public void failed(
+      @Header("client") String client,
+      @ExchangeProperty(Exchange.EXCEPTION_CAUGHT) Exception error,
+      @ExchangeProperty(Exchange.FAILURE_ENDPOINT) String endpoint) {
+    if (!isStopping()) {
+      boolean atCentral =
+          error instanceof CentralFailure || (endpoint != null && endpoint.startsWith(CENTRAL));
+      client(client).seen.isLost();
+      client(client).state.failed(Cause.of(error, showsMessages), atCentral);
+    }
+  }
+
+  /** A client is no more. */
+  void forget(String client) {
+    clients.remove(client);
+  }
+
+  /** How many are not resting. */
+  public int countActive() {
+    return (int) clients.values().stream().filter(client -> !client.state.isResting()).count();
+  }
+
+  /** How a client stands: its state, why and since when, and whether its connection works. */
+  public Map<String, Object> standing(String client) {
+    return client(client).state.standing();
+  }
+
+  /** How each client stands that has been woken, by name. */
+  Map<String, Map<String, Object>> standings() {
+    Map<String, Map<String, Object>> standings = new TreeMap<>();
+    clients.forEach((name, client) -> standings.put(name, client.state.standing()));
+    return standings;
+  }
+
+  private boolean isStopping() {
+    return context != null && (context.isStopping() || context.isStopped());
+  }
+
+  private Client client(String name) {
+    return clients.computeIfAbsent(name, Client::new);
+  }
+
+  private record Client(ClientState state, LastSeen seen) {
+    Client(String name) {
+      this(new ClientState(name), new LastSeen());
+    }
+  }
+}

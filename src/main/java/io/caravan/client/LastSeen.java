@@ -1,0 +1,71 @@
+package io.caravan.client;
+
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Where a client stood when this hub last saw it. It spares a question for as long as nobody else
+ * moves the client; and it tells who does.
+ */
+final class LastSeen {
+  private static final Duration MEMORY = Duration.ofSeconds(10);
+  private static final long UNKNOWN = -1;
+
+  private long step = UNKNOWN;
+  private Standing standing;
+  private String mapping = "";
+  private long askedAt;
+
+  /**
+   * Where it stands; empty where it is to be asked itself: at first, after a failure, with another
+   * mapping, and now and then, for what somebody does to it from outside.
+   */
+  synchronized Optional<Standing> recall(String mapping) {
+    boolean known =
+        standing != null
+            && mapping.equals(this.mapping)
+            && System.nanoTime() - askedAt < MEMORY.toNanos();
+    if (!known) {
+      askedAt = System.nanoTime();
+    }
+    return known ? Optional.of(standing) : Optional.empty();
+  }
+
+  /** Whether pages may have been applied that this hub does not know of. */
+  synchronized boolean isUnsure(long step) {
+    return this.step != step;
+  }
+
+  /**
+   * It stands at a step.
+   *
+   * @param recent whether a page was applied within the last seconds
+   * @return whether another hub has moved it there, and not long ago
+   */
+  synchronized boolean isMovedByAnother(long step, boolean recent) {
+    boolean byAnother = recent && this.step != UNKNOWN && this.step != step;
+    this.step = step;
+    if (byAnother) {
+      standing = null;
+    }
+    return byAnother;
+  }
+
+  /** This hub has brought it here, under this mapping. */
+  synchronized void stands(String mapping, Standing here) {
+    this.mapping = mapping;
+    standing = here;
+    step = here.step();
+  }
+
+  /** Another hub was quicker: it is to be asked where it stands. */
+  synchronized void isElsewhere() {
+    standing = null;
+  }
+
+  /** A page may have been applied, and the answer lost. */
+  synchronized void isLost() {
+    standing = null;
+    step = UNKNOWN;
+  }
+}
