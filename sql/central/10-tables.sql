@@ -166,10 +166,8 @@ create table if not exists caravan.reconciliation (
   worked     interval not null default '0',
   failures   int not null default 0,
   step       bigint not null default 0,
-  question   jsonb,
-  partial    jsonb not null default '{}',
-  pending    jsonb not null default '[]',
-  held       jsonb,
+  checkpoint jsonb,
+  mapping    text,
   share      numeric not null default 0,
   constraint reconciliation_pk primary key (id),
   constraint reconciliation_reason_known check (reason in ('request', 'schedule', 'verify')),
@@ -177,6 +175,9 @@ create table if not exists caravan.reconciliation (
     state in ('requested', 'running', 'waiting', 'done', 'stopped', 'failed')
   )
 );
+-- In an older install central itself decided what a run asks next. One that is under way there begins anew.
+alter table caravan.reconciliation add column if not exists checkpoint jsonb, add column if not exists mapping text,
+  drop column if exists question, drop column if exists partial, drop column if exists pending, drop column if exists held;
 create unique index if not exists reconciliation_one_at_a_time on caravan.reconciliation (client) where state = 'running';
 create index if not exists reconciliation_client on caravan.reconciliation (client, target, source, id);
 comment on table caravan.reconciliation is 'Comparisons of clients with central';
@@ -192,10 +193,8 @@ comment on column caravan.reconciliation.skipped is 'Rows that are dead letters,
 comment on column caravan.reconciliation.found is 'The first keys that differ, [{"key": [42], "is": "stale"}]; never row data';
 comment on column caravan.reconciliation.alive_at is 'When its hub was last heard of; in the future: it rests until then';
 comment on column caravan.reconciliation.worked is 'How long it took, without its rests';
-comment on column caravan.reconciliation.question is 'What both sides are asked next';
-comment on column caravan.reconciliation.partial is 'What they have answered to it so far';
-comment on column caravan.reconciliation.pending is 'Buckets that differ and were not looked into yet';
-comment on column caravan.reconciliation.held is 'The digest of all rows of the client, its own among them';
+comment on column caravan.reconciliation.checkpoint is 'From where a hub can go on with it; see io.caravan.reconcile.Checkpoint';
+comment on column caravan.reconciliation.mapping is 'The hash of the client''s mapping: with another one it begins anew';
 
 -- Keys that may differ, until a comparison ends.
 create table if not exists caravan.suspect (
@@ -225,4 +224,4 @@ create table if not exists caravan.verification (
 );
 comment on table caravan.verification is 'What clients map, and until when it was shown to be equal to central';
 comment on column caravan.verification.own is
-  'The digest of the rows that are the client''s own, as it last was: {"seed", "total", "buckets"}';
+  'The digest of the rows that are the client''s own, as it last was; see io.caravan.reconcile.SeededDigest';

@@ -15,6 +15,7 @@ begin;
 \ir 55-clean.sql
 \ir ../shared/digest.sql
 \ir 56-digest.sql
-\ir 57-reconcile.sql
+\ir 57-runs.sql
+\ir 58-reconcile.sql
 \ir 60-rights.sql
 commit;

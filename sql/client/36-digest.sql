@@ -1,5 +1,4 @@
--- The client's half of reconciling: what its rows are, in answer to the questions that central asks (described in
--- sql/central/57-reconcile.sql).
+-- The client's half of reconciling: what its rows are, in answer to the hub's questions (io.caravan.reconcile.Question).
 
 -- What central must know of a target to compute its rows as this client holds them: the types of the columns of its
 -- key (in the order of the source's key) and of the others, domains by their base types; and which types of the
@@ -162,7 +161,7 @@ as $$
 declare
   most constant numeric := 250000;
   rows constant numeric := greatest((select reltuples from pg_class where oid = 'caravan.replicated'::regclass), 1);
-  at_once constant int := greatest(trunc((1::bigint << (question ->> 'bits')::int) * most / rows), 1);
+  at_once constant int := least(greatest(trunc((1::bigint << (question ->> 'bits')::int) * most / rows), 1), 1000000);
   last constant int := jsonb_array_length(question -> 'within') - 1;
   buckets bigint[] := '{}';
   counted bigint := 0;

@@ -1,5 +1,5 @@
 -- Digests, as both central and a client compute them: they are equal if the rows are. What asks for one is described in
--- sql/central/57-reconcile.sql.
+-- io.caravan.reconcile.Question.
 --
 -- Each row has a key's hash, which says in which bucket it is, and a hash of all its values, the key among them. Both
 -- are of PostgreSQL's text forms (the numbers 1.0 and 1.00 are equal, and not the same), as bytes: the same whatever the

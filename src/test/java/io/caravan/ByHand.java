@@ -12,26 +12,23 @@ import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
 import io.caravan.read.Answer;
+import io.caravan.reconcile.RunsByHand;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import javax.sql.DataSource;
 
 /**
  * What the hub does for one client, done by a test: one statement after another, in one thread, on
  * the same SQL functions. So a test says what happens between them.
  */
 final class ByHand implements AutoCloseable {
-  private static final String NEXT_RUN =
-      "select * from caravan.next_run(?, ?::jsonb, ?, null, ?::numeric, 10)";
-  private static final String JUDGE =
-      "select * from caravan.judge(?::bigint, ?::bigint, ?, ?::jsonb, ?::jsonb, ?::jsonb)";
-  private static final String ANSWER = "select caravan.answer(?::jsonb, ?::jsonb) as answer";
-  private static final String CLIENT_ANSWER =
-      "select caravan.answer(?, ?::jsonb, ?::jsonb) as answer";
-
   private final Connection central;
   private final ClientTables tables = new ClientTables();
   private final Reading reading;
@@ -39,10 +36,7 @@ final class ByHand implements AutoCloseable {
   private final Connection client;
   private final String name;
   private final String mapping;
-  private Map<String, String> run = Map.of();
-  private String hub = "by hand";
-  private int percent;
-  private int answers;
+  private final RunsByHand runs;
 
   ByHand(Database central, Database client, String name, String mapping) throws SQLException {
     this.central = central.dataSource().getConnection();
@@ -51,6 +45,45 @@ final class ByHand implements AutoCloseable {
     this.client = pool.getConnection();
     this.name = name;
     this.mapping = mapping;
+    runs = new RunsByHand(alwaysOpen(this.central), alwaysOpen(this.client), name, mapping);
+    runs.pause(this::pumpWhatIsRepaired);
+  }
+
+  /** Gives out one connection, again and again: so a test can set what it likes in it. */
+  private static DataSource alwaysOpen(Connection connection) {
+    Connection lent =
+        proxy(
+            Connection.class,
+            (method, arguments) ->
+                method.getName().equals("close") ? null : method.invoke(connection, arguments));
+    return proxy(DataSource.class, (method, arguments) -> lent);
+  }
+
+  private static <T> T proxy(Class<T> type, Calls calls) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            ByHand.class.getClassLoader(),
+            new Class<?>[] {type},
+            (proxy, method, arguments) -> {
+              try {
+                return calls.answer(method, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            }));
+  }
+
+  /** What is done for the calls of an interface's methods. */
+  private interface Calls {
+    Object answer(Method method, Object[] arguments) throws Exception;
+  }
+
+  private void pumpWhatIsRepaired() throws SQLException {
+    String repairing =
+        "select exists (select from caravan.reconciliation where client = ? and checkpoint ->> 'phase' = 'PROVE') as repairing";
+    if ("t".equals(call(central, repairing, name).get("repairing"))) {
+      pump();
+    }
   }
 
   /** Brings the client up to date, as its pump does. What it refuses becomes a dead letter. */
@@ -150,7 +183,7 @@ final class ByHand implements AutoCloseable {
    * @param arguments further ones of caravan.reconcile, for instance {@code , dry_run => true}
    */
   String reconcile(String arguments) throws SQLException {
-    next();
+    finish();
     String id = call(central, "select caravan.reconcile(?" + arguments + ") as id", name).get("id");
     finish();
     return result(id);
@@ -158,12 +191,10 @@ final class ByHand implements AutoCloseable {
 
   /** Does what is due, and lets the client's pump run where something is repaired. */
   void finish() throws SQLException {
-    next();
-    while (isAsked()) {
-      if (question().contains("\"repairing\"")) {
-        pump();
-      }
-      answerAndJudge();
+    try {
+      runs.work();
+    } catch (Fault e) {
+      throw new SQLException(e);
     }
   }
 
@@ -181,54 +212,9 @@ final class ByHand implements AutoCloseable {
         .get("result");
   }
 
-  /** Asks central what is to be done. */
-  void next() throws SQLException {
-    run = call(central, NEXT_RUN, name, mapping, hub, "" + percent);
-  }
-
-  /** Whether there is a question. */
-  boolean isAsked() {
-    return run.get("question") != null;
-  }
-
-  /** What is asked. */
-  String question() {
-    return run.get("question");
-  }
-
-  /** Has both sides answer the question, central first, and central judge the answers. */
-  void answerAndJudge() throws SQLException {
-    judge(centralAnswer(), clientAnswer());
-  }
-
-  String centralAnswer() throws SQLException {
-    return "t".equals(run.get("asks_central"))
-        ? call(central, ANSWER, question(), mapping).get("answer")
-        : null;
-  }
-
-  String clientAnswer() throws SQLException {
-    if (!"t".equals(run.get("asks_client"))) {
-      return null;
-    }
-    answers++;
-    return call(client, CLIENT_ANSWER, name, question(), mapping).get("answer");
-  }
-
-  void judge(String centralAnswer, String clientAnswer) throws SQLException {
-    String id = run.get("run");
-    run = call(central, JUDGE, id, run.get("step"), hub, mapping, centralAnswer, clientAnswer);
-    run.put("run", id);
-  }
-
-  /** From now on, this is another hub. */
-  void name(String hub) {
-    this.hub = hub;
-  }
-
-  /** From now on, so much of the time goes into verifying. */
-  void verify(int percent) {
-    this.percent = percent;
+  /** How runs are worked for. */
+  RunsByHand runs() {
+    return runs;
   }
 
   /** Sets a setting of its two connections, for instance the role. */
@@ -249,7 +235,7 @@ final class ByHand implements AutoCloseable {
 
   /** How often the client has answered so far. */
   int answers() {
-    return answers;
+    return runs.answers();
   }
 
   @Override

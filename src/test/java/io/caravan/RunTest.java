@@ -8,8 +8,10 @@ import io.caravan.Postgres.Database;
 import io.caravan.client.TargetNumber;
 import java.nio.file.Path;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -417,22 +419,28 @@ class RunTest {
   void aRowThatChangesBetweenTheTwoLooksIsNoDifference() throws SQLException {
     fill(SHARED);
     blog.execute("update members set mail = 'x' where user_id = 5");
-    hub.next();
+    hub.finish();
     central.execute("select caravan.reconcile('blog')");
-    hub.next();
-    for (int i = 0; hub.isAsked(); i++) {
-      String before = hub.centralAnswer();
-      central.execute("update users set name = name || '.' where id = 3");
-      String afterwards = hub.centralAnswer();
-      if (i % 2 == 0) {
-        hub.pump();
-      }
-      hub.judge(i % 3 == 0 ? before : afterwards, hub.clientAnswer());
-      if (i > 8) {
-        hub.pump();
-      }
-    }
+    AtomicInteger asked = new AtomicInteger(1);
+    hub.runs()
+        .ofCentral(
+            (what, ask) -> {
+              int i = asked.getAndIncrement();
+              if (i > 8) {
+                hub.pump();
+              }
+              Object before = ask.call();
+              central.execute("update users set name = name || '.' where id = 3");
+              Object afterwards = ask.call();
+              if (i % 2 == 0) {
+                hub.pump();
+              }
+              return i % 3 == 0 ? before : afterwards;
+            });
 
+    hub.finish();
+
+    assertThat(asked).hasValueGreaterThan(4);
     assertThat(central.value("select found from caravan.reconciliations"))
         .isEqualTo("[{\"is\": \"stale\", \"key\": [5]}]");
   }
@@ -482,40 +490,117 @@ class RunTest {
   @Test
   void whatIsStoppedAsksNoMore() throws SQLException {
     fill(SHARED);
-    hub.next();
+    hub.finish();
     String run = central.value("select caravan.reconcile('blog')");
-    hub.next();
-    hub.answerAndJudge();
-    central.execute("select caravan.stop(%s)".formatted(run));
+    hub.runs()
+        .ofClient(
+            (what, ask) -> {
+              if (what.equals("digest")) {
+                central.execute("select caravan.stop(%s)".formatted(run));
+              }
+              return ask.call();
+            });
 
-    hub.answerAndJudge();
+    hub.finish();
 
-    assertThat(hub.isAsked()).isFalse();
+    assertThat(hub.answers()).as("a survey and the digest").isEqualTo(2);
     assertThat(hub.result(run)).startsWith("stopped: ");
   }
 
   @Test
   void anotherHubGoesOnWhereOneHasDied() throws SQLException {
     fill(SHARED);
-    hub.next();
+    hub.finish();
     String run = central.value("select caravan.reconcile('blog')");
-    hub.next();
-    hub.answerAndJudge();
-    hub.answerAndJudge();
-    String question = hub.question();
     try (ByHand other = new ByHand(central, blog, "blog", SHARED)) {
-      other.name("another hub");
-      other.next();
-      assertThat(other.isAsked()).as("while the first one is alive").isFalse();
+      other.runs().name("another hub");
+      List<String> asked = new ArrayList<>();
+      other
+          .runs()
+          .ofClient(
+              (what, ask) -> {
+                asked.add(what);
+                return ask.call();
+              });
+      hub.runs()
+          .ofClient(
+              (what, ask) -> {
+                if (what.equals("digest")) {
+                  other.finish();
+                  assertThat(asked).as("while the first one is alive").isEmpty();
+                  central.execute(
+                      "update caravan.reconciliation set alive_at = now() - interval '3 minutes'");
+                  other.finish();
+                }
+                return ask.call();
+              });
 
-      central.execute("update caravan.reconciliation set alive_at = now() - interval '3 minutes'");
-      other.next();
-      assertThat(other.question()).isEqualTo(question).contains("\"digest\"");
-      hub.answerAndJudge();
-      assertThat(hub.isAsked()).as("the first one has lost it").isFalse();
-      other.answerAndJudge();
+      hub.finish();
+
+      assertThat(asked).containsExactly("digest");
+      assertThat(other.result(run)).isEqualTo(done("3600", 0, 0, 0, 0, 0));
+      assertThat(central.value("select hub from caravan.reconciliation"))
+          .as("the first one has lost it")
+          .isEqualTo("another hub");
+    }
+  }
+
+  @Test
+  void anotherHubDoesNotReadThePartsThatWereReadAlready() throws SQLException {
+    readInSmallParts();
+    fill(SHARED);
+    int parts = digestsOf(hub, true);
+    hub.finish();
+    String run = central.value("select caravan.reconcile('blog')");
+    AtomicInteger answered = new AtomicInteger();
+    hub.runs()
+        .ofClient(
+            (what, ask) -> {
+              if (answered.incrementAndGet() == 5) {
+                throw new SQLException("the hub dies");
+              }
+              return ask.call();
+            });
+    assertThatThrownBy(hub::finish).hasMessageContaining("the hub dies");
+    central.execute("update caravan.reconciliation set alive_at = now() - interval '3 minutes'");
+    try (ByHand other = new ByHand(central, blog, "blog", SHARED)) {
+      other.runs().name("another hub");
+
+      assertThat(digestsOf(other, false)).isEqualTo(parts - 3);
       assertThat(other.result(run)).isEqualTo(done("3600", 0, 0, 0, 0, 0));
     }
+  }
+
+  /** In how many parts a hub has a client digest its rows. */
+  private static int digestsOf(ByHand hub, boolean isRequested) throws SQLException {
+    AtomicInteger digests = new AtomicInteger();
+    hub.runs()
+        .ofClient(
+            (what, ask) -> {
+              digests.addAndGet(what.equals("digest") ? 1 : 0);
+              return ask.call();
+            });
+    if (isRequested) {
+      hub.reconcile();
+    } else {
+      hub.finish();
+    }
+    return digests.get();
+  }
+
+  /** As when a table has grown: what is known of the client's own rows has fewer buckets. */
+  @Test
+  void whatIsKnownOfTheClientsOwnRowsHidesNoDifference() throws SQLException {
+    fill(SHARED);
+    blog.execute("insert into members select i, 'own' from generate_series(10001, 20000) as i");
+    limit(300, 50);
+    hub.reconcile();
+    assertThat(central.value("select own is not null from caravan.verification")).isEqualTo("t");
+    central.execute(
+        "update pg_class set reltuples = 8 * reltuples where oid = 'public.users'::regclass");
+    blog.execute("update members set mail = 'x' where user_id in (3, 1234, 2345, 3333)");
+
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 4, 0, 10000, 4));
   }
 
   @Test
@@ -557,7 +642,7 @@ class RunTest {
       blog.execute(
           "update caravan.cursor set cursor = jsonb_set(cursor, '{filled}', '{\"public.users\": \"x\"}')");
 
-      other.next();
+      other.finish();
       String run = central.value("select caravan.reconcile('blog')");
       other.finish();
 
@@ -575,7 +660,7 @@ class RunTest {
   void toVerifyALargeTableItIsReadPartByPartWithRests() throws SQLException {
     readInSmallParts();
     fill(SHARED);
-    hub.verify(1);
+    hub.runs().verify(1);
 
     hub.finish();
 
@@ -621,12 +706,7 @@ class RunTest {
   }
 
   private void limit(int listed, int looked) {
-    central.execute(
-        """
-        create or replace function caravan.run_limits(out few int, out listed int, out looked int, out looks int)
-        language sql immutable as 'select %1$d, %1$d, %2$d, 60'
-        """
-            .formatted(listed, looked));
+    hub.runs().limit(listed, looked);
   }
 
   private long count(String query) {

@@ -12,6 +12,8 @@ import java.util.List;
  *     the patterns and then of the further bits; what the other halves would show is in the total
  */
 public record Digest(long rows, long total, List<Long> buckets) {
+  /** The digest of no rows, whatever the buckets. */
+  static final Digest NONE = new Digest(0, 0, List.of());
 
   /** The digest of the rows of both, which have none in common. */
   public Digest plus(Digest other) {
@@ -24,6 +26,9 @@ public record Digest(long rows, long total, List<Long> buckets) {
   }
 
   private Digest combined(Digest other, long count) {
+    if (buckets.isEmpty()) {
+      return new Digest(count, other.total, other.buckets);
+    }
     if (buckets.size() != other.buckets.size()) {
       throw new IllegalArgumentException("the digests do not have the same buckets");
     }

@@ -1,6 +1,9 @@
 package io.caravan.reconcile;
 
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.stream.LongStream;
 
 /**
  * Which rows are meant, and how finely a digest tells them apart. A row belongs to the bucket that
@@ -21,4 +24,70 @@ public record Scope(
     int more,
     boolean owned,
     boolean counts,
-    List<String> omit) {}
+    List<String> omit) {
+
+  /** How long the patterns of the buckets are that a digest tells apart. */
+  int depth() {
+    return bits + more;
+  }
+
+  /** The patterns of the buckets in which two digests in this scope differ. */
+  List<Long> differing(Digest one, Digest other) {
+    List<Long> patterns = new ArrayList<>();
+    int perPattern = 1 << more;
+    for (int i = 0; i < within.size() * perPattern; i++) {
+      if (!one.buckets().get(i).equals(other.buckets().get(i))) {
+        patterns.add(within.get(i / perPattern) | (long) (i % perPattern) << bits);
+      }
+    }
+    return patterns;
+  }
+
+  /** The rows of these buckets, each told apart by some more bits. */
+  Scope narrowed(List<Long> patterns, int further) {
+    return new Scope(seed, depth(), patterns, further, owned, false, omit);
+  }
+
+  /** The rows of these of the buckets that are told apart here. */
+  Scope of(List<Long> patterns) {
+    return narrowed(patterns, 0);
+  }
+
+  /** The same with other hashes. */
+  Scope reseeded() {
+    return new Scope(seed + 1, bits, within, more, owned, false, omit);
+  }
+
+  /**
+   * All rows, of which the client digests only those that it has noted as central's; some buckets
+   * at a time, for which it has room in memory.
+   *
+   * @param passes how often it reads the rows, as a power of 2
+   * @param depth how long the patterns of the buckets are in the end
+   */
+  Scope ownedOnly(int passes, int depth) {
+    List<Long> all = LongStream.range(0, 1L << passes).boxed().toList();
+    return new Scope(seed, passes, all, depth - passes, true, false, omit);
+  }
+
+  /** The same, without counting what is noted. */
+  Scope uncounted() {
+    return new Scope(seed, bits, within, more, owned, false, omit);
+  }
+
+  /** The same with other keys that are left out. */
+  Scope omitting(List<String> keys) {
+    return new Scope(seed, bits, within, more, owned, counts, keys);
+  }
+
+  /** A digest in this scope with its buckets in the order of their patterns. */
+  Digest inOrder(Digest digest) {
+    List<Long> buckets = new ArrayList<>(Collections.nCopies(digest.buckets().size(), 0L));
+    int perPattern = 1 << more;
+    for (int i = 0; i < digest.buckets().size(); i++) {
+      long pattern = within.get(i / perPattern) | (long) (i % perPattern) << bits;
+      buckets.set((int) pattern, digest.buckets().get(i));
+    }
+    return new Digest(digest.rows(), digest.total(), buckets);
+  }
+}

@@ -1,9 +1,13 @@
-package io.caravan;
+package io.caravan.reconcile;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.caravan.Cause;
+import io.caravan.Fault;
+import io.caravan.client.Mapping;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.math.BigDecimal;
+import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.text.ParseException;
 import java.time.Duration;
@@ -11,30 +15,63 @@ import java.time.Instant;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
-import org.apache.camel.Exchange;
 import org.apache.camel.ExchangeException;
 import org.apache.camel.Header;
-import org.apache.camel.Headers;
 import org.apache.camel.spi.OnCamelContextStopping;
 import org.quartz.CronExpression;
+import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Which clients can be reconciled and when each is to be, as their pumps tell. A client is worked
- * for once at a time here; between hubs, central sees to that. The gauge {@code
- * caravan.verified.age} tells how long ago a client was shown to be equal to central.
+ * Which clients can be reconciled and when each is to be, as their pumps tell; and the runs that
+ * this hub works for. For a client there is one at a time here; between hubs, central sees to that.
+ * The gauge {@code caravan.verified.age} tells how long ago a client was shown to be equal to
+ * central.
  */
-public final class Reconciler implements CamelContextAware, OnCamelContextStopping {
+public final class Reconciler implements CamelContextAware, OnCamelContextStopping, AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Reconciler.class);
+  private static final String PATIENCE = "2 minutes";
+  private static final int IDLE_SECONDS = 5;
+  private static final int PAUSE_MILLIS = 20;
+  private static final int LONGEST_PAUSE_MILLIS = 1000;
+
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
+  private final ExecutorService threads =
+      new ThreadPoolExecutor(
+          0,
+          Integer.MAX_VALUE,
+          IDLE_SECONDS,
+          TimeUnit.SECONDS,
+          new SynchronousQueue<>(),
+          Reconciler::thread);
   private final String hub = UUID.randomUUID().toString();
   private double percent = 1;
+  private double fuse = 10;
+  private DataSource central;
   private CamelContext context;
   private boolean showsMessages;
   private volatile boolean stopping;
+
+  /** Where central is asked. */
+  public void setCentral(DataSource central) {
+    this.central = central;
+  }
+
+  /** If more than this share of the rows differs, in percent, a person is asked. */
+  public void setFuse(double fuse) {
+    this.fuse = fuse;
+  }
 
   /** Whether a failure is told in the database's own words, which may quote row data. */
   public void setErrorMessages(boolean showsMessages) {
@@ -92,24 +129,73 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
             .toList();
   }
 
-  /** Sets the headers with which central is asked what is to be done for a client. */
-  public void introduce(@Header("client") String client, @Headers Map<String, Object> headers) {
-    headers.put("hub", hub);
-    headers.put("mapping", clients.get(client).mapping());
-    headers.put("scheduledAt", clients.get(client).scheduledAt());
-    headers.put("percent", BigDecimal.valueOf(percent / clients.size()));
-  }
-
-  /** Until when central has shown a client to be equal; null: never yet. */
-  public void shown(@Header("client") String client, @Header("equal_at") Timestamp equalAt) {
-    clients.get(client).shown(equalAt);
-  }
-
-  /** A run has come a step further; central says in words how far, where that is worth a line. */
-  public void progressed(@Header("client") String client, @Header("progress") String progress) {
-    if (progress != null) {
-      LoggerFactory.getLogger("caravan." + client).info("reconcile: {}", progress);
+  /** Works for a client, run after run, for as long as central has something to do. */
+  public void work(@Header("client") String client) throws SQLException, Fault {
+    Client known = clients.get(client);
+    for (boolean goesOn = true; goesOn && !stopping; ) {
+      String mapping = known.mapping();
+      Runs.Claim claim = runs().claim(client, mapping, known.scheduledAt(), percentOfEach());
+      claim.equalAt().ifPresent(known::shown);
+      goesOn = claim.work().isPresent();
+      if (goesOn) {
+        known.worksFor(claim.work().get().run());
+        work(claim.work().get(), mapping);
+      }
     }
+  }
+
+  private void work(Runs.Work work, String mapping) throws SQLException, Fault {
+    String name = work.run().client();
+    BothSides sides =
+        new BothSides(
+            new SideInCentral(central, mapping),
+            new SideInClient(
+                context.getRegistry().lookupByNameAndType(name, DataSource.class), name, mapping),
+            threads);
+    Consumer<String> progress =
+        line -> {
+          if (!line.isEmpty()) {
+            LoggerFactory.getLogger("caravan." + name).info("reconcile: {}", line);
+          }
+        };
+    Reconciliation.Settings settings =
+        new Reconciliation.Settings(
+            Limits.USUAL, percentOfEach(), BigDecimal.valueOf(fuse), Reconciler::pause, progress);
+    try {
+      new Reconciliation(work, Mapping.parse(mapping), sides, settings).work();
+    } catch (Ended e) {
+      LOG.debug("Run {} ended: {}", work.run().id(), e.getMessage());
+    }
+    progress.accept(work.ledger().progress());
+  }
+
+  private Runs runs() {
+    return new Runs(central, hub, PATIENCE, () -> stopping);
+  }
+
+  /** Which share of the time each client may be compared to verify, in percent. */
+  BigDecimal percentOfEach() {
+    return BigDecimal.valueOf(percent / clients.size());
+  }
+
+  private static void pause(int looks) throws SQLException {
+    try {
+      Thread.sleep(Math.min(PAUSE_MILLIS * looks, LONGEST_PAUSE_MILLIS));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new SQLException("interrupted", e);
+    }
+  }
+
+  private static Thread thread(Runnable work) {
+    Thread thread = new Thread(work, "caravan-reconcile");
+    thread.setDaemon(true);
+    return thread;
+  }
+
+  @Override
+  public void close() {
+    threads.shutdownNow();
   }
 
   /** Nobody works for a client any more. */
@@ -118,20 +204,20 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
   }
 
   /**
-   * A run could not go on. It is tried again later, and news is logged.
-   *
-   * @param headers {@code cause} is set to what central is to know of it: null if it is only that a
-   *     database could not be reached
+   * A run could not go on. It is tried again later, and news is logged. Central counts it, unless
+   * it is only that a database could not be reached.
    */
-  public void failed(
-      @Header("client") String client,
-      @ExchangeException Exception error,
-      @Headers Map<String, Object> headers,
-      Exchange exchange) {
+  public void failed(@Header("client") String client, @ExchangeException Exception error) {
     Cause cause = Cause.of(error, showsMessages);
-    boolean isOurs = !stopping && !cause.isOfTheConnection();
-    headers.put("cause", isOurs && headers.get("run") != null ? cause.message() : null);
-    if (!stopping && clients.get(client).isNews(cause.message())) {
+    Client known = clients.get(client);
+    if (!stopping && !cause.isOfTheConnection() && known.run().isPresent()) {
+      try {
+        runs().failed(known.run().get().id(), cause.message());
+      } catch (SQLException e) {
+        LOG.debug("Central does not hear of a failure", e);
+      }
+    }
+    if (!stopping && known.isNews(cause.message())) {
       LoggerFactory.getLogger("caravan." + client).warn("not reconciled: {}", cause.message());
     }
   }
@@ -160,6 +246,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
     private Timestamp equalAt;
     private String told = "";
     private boolean claimed;
+    private Optional<Run> run = Optional.empty();
 
     synchronized void is(String mapping, String schedule) throws ParseException {
       if (!schedule.equals(this.schedule)) {
@@ -177,6 +264,16 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
 
     synchronized void release() {
       claimed = false;
+      run = Optional.empty();
+    }
+
+    synchronized void worksFor(Run run) {
+      this.run = Optional.of(run);
+    }
+
+    /** What is being worked for. */
+    synchronized Optional<Run> run() {
+      return run;
     }
 
     synchronized String mapping() {
@@ -196,10 +293,8 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
     }
 
     synchronized void shown(Timestamp equalAt) {
-      if (equalAt != null) {
-        this.equalAt = equalAt;
-        told = "";
-      }
+      this.equalAt = equalAt;
+      told = "";
     }
 
     synchronized boolean isNews(String cause) {

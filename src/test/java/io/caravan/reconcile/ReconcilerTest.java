@@ -1,11 +1,8 @@
-package io.caravan;
+package io.caravan.reconcile;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.math.BigDecimal;
 import java.text.ParseException;
-import java.util.HashMap;
-import java.util.Map;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.junit.jupiter.api.Test;
 
@@ -20,19 +17,12 @@ class ReconcilerTest {
     reconciler.setCamelContext(new DefaultCamelContext());
     reconciler.setPercent(1);
     reconciler.know("blog", "[]", NIGHTLY);
-    assertThat(percentOf("blog")).isEqualByComparingTo("1");
+    assertThat(reconciler.percentOfEach()).isEqualByComparingTo("1");
 
     reconciler.know("shop", "[]", NIGHTLY);
     reconciler.know("forum", "[]", NIGHTLY);
     reconciler.know("wiki", "[]", NIGHTLY);
 
-    assertThat(percentOf("blog")).isEqualByComparingTo("0.25");
-    assertThat(percentOf("wiki")).isEqualByComparingTo("0.25");
-  }
-
-  private BigDecimal percentOf(String client) {
-    Map<String, Object> headers = new HashMap<>();
-    reconciler.introduce(client, headers);
-    return (BigDecimal) headers.get("percent");
+    assertThat(reconciler.percentOfEach()).isEqualByComparingTo("0.25");
   }
 }

@@ -1,0 +1,412 @@
+package io.caravan.reconcile;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.caravan.client.Source;
+import java.math.BigDecimal;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import javax.sql.DataSource;
+
+/**
+ * What central keeps of one run. Each method that writes is a transaction, and writes only if the
+ * run is still this hub's: so two hubs never work for the same one.
+ */
+final class Ledger {
+  private final DataSource central;
+  private final long run;
+  private final String hub;
+  private final BooleanSupplier isStopping;
+  private long step;
+
+  Ledger(DataSource central, long run, String hub, long step, BooleanSupplier isStopping) {
+    this.central = central;
+    this.run = run;
+    this.hub = hub;
+    this.step = step;
+    this.isStopping = isStopping;
+  }
+
+  /** What the run must know of its source. */
+  Basis basis() throws SQLException {
+    return read(
+        "select * from caravan.source_of_run(?)",
+        row ->
+            row.getString("unfit") != null
+                ? new Basis(row.getString("unfit"), 0, 0, null, 0, List.of(), SeededDigest.NONE)
+                : new Basis(
+                    "",
+                    row.getInt("id"),
+                    row.getLong("relation"),
+                    Checkpoint.read(row.getString("description"), Source.class),
+                    row.getLong("rows"),
+                    texts(row, "refused"),
+                    own(row.getString("own"))),
+        run);
+  }
+
+  private static SeededDigest own(String json) throws SQLException {
+    // An older release has kept it in another form.
+    return json == null || !Checkpoint.read(json, JsonNode.class).has("digest")
+        ? SeededDigest.NONE
+        : Checkpoint.read(json, SeededDigest.class);
+  }
+
+  /** Whether a client that stands at this cursor can be compared. */
+  boolean isComparable(String cursor, String source) throws SQLException {
+    return read(
+        "select caravan.is_comparable(?::jsonb, ?)",
+        row -> row.getBoolean(1),
+        orNull(cursor),
+        source);
+  }
+
+  /** Those of these types of a client that central lacks. */
+  Set<String> unknownTypes(Collection<String> types) throws SQLException {
+    return Set.copyOf(
+        read("select caravan.unknown_types(?) as unknown", row -> texts(row, "unknown"), types));
+  }
+
+  /** Another hub could go on from here. */
+  void keep(Checkpoint checkpoint) throws SQLException, Ended {
+    write(checkpoint, connection -> null);
+  }
+
+  /**
+   * The same, between two parts of a table.
+   *
+   * @param restPercent how much of the time the run may take; then it rests. Empty: it does not
+   * @throws Ended if it rests
+   */
+  void keep(Checkpoint checkpoint, Optional<BigDecimal> restPercent) throws SQLException, Ended {
+    try (Connection connection = central.getConnection()) {
+      if (keepOn(connection, Optional.of(checkpoint), restPercent)) {
+        throw new Ended("it rests");
+      }
+    }
+  }
+
+  /** What the run has come to, in a line; empty: it is not worth one. */
+  String progress() throws SQLException {
+    return read("select coalesce(caravan.progress(?), ''::text)", row -> row.getString(1), run);
+  }
+
+  /** Adds to what the run has to say. */
+  void note(List<String> notes) throws SQLException, Ended {
+    if (!notes.isEmpty()) {
+      write(connection -> call(connection, "select caravan.note(?, ?)", run, notes));
+    }
+  }
+
+  /** Keeps the digest of the rows that are the client's own. */
+  void keepOwn(SeededDigest own) throws SQLException, Ended {
+    String json = Checkpoint.json(own);
+    write(connection -> call(connection, "select caravan.keep_own_digest(?, ?::jsonb)", run, json));
+  }
+
+  /**
+   * Suspects keys.
+   *
+   * @param keys as in the change log
+   * @param keyTexts as the client writes them, where central has no row
+   */
+  void suspect(Collection<String> keys, Collection<String> keyTexts) throws SQLException, Ended {
+    if (!keys.isEmpty() || !keyTexts.isEmpty()) {
+      write(
+          connection ->
+              call(connection, "select caravan.suspect_keys(?, ?, ?)", run, keys, keyTexts));
+    }
+  }
+
+  /** Suspects keys that the client has noted, as far as they are keys of the source. */
+  void suspectNoted(Collection<String> keys) throws SQLException, Ended {
+    write(connection -> call(connection, "select caravan.suspect_noted(?, ?)", run, keys));
+  }
+
+  /** The keys to look at next; none: all are decided, or change all the time. */
+  Suspects toLookAt(Limits limits) throws SQLException {
+    return read(
+        "select * from caravan.to_look_at(?, ?, ?)",
+        row -> new Suspects(texts(row, "keys"), row.getInt("looks"), texts(row, "refused")),
+        run,
+        limits.looked(),
+        limits.looks());
+  }
+
+  /** What has become known since both sides were looked at; asked after both have answered. */
+  SinceLook sinceLook(List<String> keys, CentralRows central, ClientRows client)
+      throws SQLException {
+    return read(
+        "select * from caravan.since_look(?, ?, ?::pg_snapshot, ?::jsonb)",
+        row ->
+            row.getBoolean("is_comparable")
+                ? new SinceLook(
+                    true, Set.copyOf(texts(row, "changing")), Set.copyOf(texts(row, "refused")))
+                : new SinceLook(false, Set.of(), Set.of()),
+        run,
+        keys,
+        central.snapshot(),
+        orNull(client.cursor()));
+  }
+
+  /** Keeps what was decided about keys; returns how many are known to differ by now. */
+  long judge(List<Judged> judged) throws SQLException, Ended {
+    return write(
+        connection ->
+            one(
+                connection,
+                "select caravan.judge_keys(?, ?, ?, ?::boolean[], ?, ?)",
+                row -> row.getLong(1),
+                run,
+                judged.stream().map(Judged::key).toList(),
+                judged.stream().map(each -> each.verdict().text()).toList(),
+                judged.stream().map(each -> "" + each.isOwned()).toList(),
+                judged.stream().map(each -> orNull(each.spelled())).toList(),
+                judged.stream().map(each -> orNull(each.keyText())).toList()));
+  }
+
+  private static String orNull(String text) {
+    return text.isEmpty() ? null : text;
+  }
+
+  /** How many keys are what. */
+  Tally tally() throws SQLException {
+    return read(
+        "select * from caravan.tally(?)",
+        row ->
+            new Tally(
+                row.getLong("missing"),
+                row.getLong("stale"),
+                row.getLong("surplus"),
+                row.getLong("orphaned"),
+                row.getLong("own"),
+                row.getLong("changing"),
+                row.getLong("skipped"),
+                row.getLong("repaired"),
+                row.getLong("all"),
+                row.getLong("unnoted")),
+        run);
+  }
+
+  /** Keeps what was found. */
+  void keepFindings(Findings found, Comparison comparison) throws SQLException, Ended {
+    write(
+        connection ->
+            call(
+                connection,
+                "select caravan.keep_findings(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                run,
+                found.compared(),
+                found.missing(),
+                found.stale(),
+                found.surplus(),
+                found.own(),
+                found.skipped(),
+                comparison.key().stream().map(Column::name).toList(),
+                comparison.columns().stream().map(Column::name).toList(),
+                found.notes()));
+  }
+
+  /** Has what was found to differ sent once more. */
+  void repair(Checkpoint checkpoint) throws SQLException, Ended {
+    write(checkpoint, connection -> call(connection, "select caravan.repair(?)", run));
+  }
+
+  /** Ends the run, in this state and with these words. */
+  void end(String state, String note) throws SQLException, Ended {
+    write(connection -> call(connection, "select caravan.end_run(?, ?, ?)", run, state, note));
+  }
+
+  /** Ends the run, which has come through. */
+  void finish(boolean isEqual, long repaired, long skipped, List<String> notes)
+      throws SQLException, Ended {
+    write(
+        connection ->
+            call(
+                connection,
+                "select caravan.finish_run(?, ?, ?, ?, ?)",
+                run,
+                isEqual,
+                repaired,
+                skipped,
+                notes));
+  }
+
+  private <T> T write(Statements<T> statements) throws SQLException, Ended {
+    return write(Optional.empty(), statements);
+  }
+
+  private <T> T write(Checkpoint checkpoint, Statements<T> statements) throws SQLException, Ended {
+    return write(Optional.of(checkpoint), statements);
+  }
+
+  private <T> T write(Optional<Checkpoint> checkpoint, Statements<T> statements)
+      throws SQLException, Ended {
+    long before = step;
+    try (Connection connection = central.getConnection()) {
+      connection.setAutoCommit(false);
+      try {
+        keepOn(connection, checkpoint, Optional.empty());
+        T result = statements.run(connection);
+        connection.commit();
+        return result;
+      } catch (SQLException | Ended e) {
+        step = before;
+        connection.rollback();
+        throw e;
+      } finally {
+        connection.setAutoCommit(true);
+      }
+    }
+  }
+
+  /** Whether the run rests now. */
+  private boolean keepOn(
+      Connection connection, Optional<Checkpoint> checkpoint, Optional<BigDecimal> restPercent)
+      throws SQLException, Ended {
+    if (isStopping.getAsBoolean()) {
+      throw new Ended("the hub stops");
+    }
+    Kept kept =
+        one(
+            connection,
+            "select coalesce(step, 0), coalesce(rests, false) from caravan.keep_on(?, ?, ?, ?::jsonb, ?, ?)",
+            row -> new Kept(row.getLong(1), row.getBoolean(2)),
+            run,
+            hub,
+            step,
+            checkpoint.map(Checkpoint::json).orElse(null),
+            checkpoint.map(at -> BigDecimal.valueOf(at.share())).orElse(null),
+            restPercent.orElse(null));
+    if (kept.step == 0) {
+      throw new Ended("it is no longer this hub's");
+    }
+    step = kept.step;
+    return kept.rests;
+  }
+
+  private <T> T read(String sql, Row<T> reading, Object... parameters) throws SQLException {
+    try (Connection connection = central.getConnection()) {
+      return one(connection, sql, reading, parameters);
+    }
+  }
+
+  private static Object call(Connection connection, String sql, Object... parameters)
+      throws SQLException {
+    return one(connection, sql, row -> null, parameters);
+  }
+
+  private static <T> T one(Connection connection, String sql, Row<T> reading, Object... parameters)
+      throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      for (int i = 0; i < parameters.length; i++) {
+        if (parameters[i] instanceof Collection<?> texts) {
+          statement.setArray(i + 1, connection.createArrayOf("text", texts.toArray()));
+        } else {
+          statement.setObject(i + 1, parameters[i]);
+        }
+      }
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return reading.of(row);
+      }
+    }
+  }
+
+  private static List<String> texts(ResultSet row, String column) throws SQLException {
+    return List.of((String[]) row.getArray(column).getArray());
+  }
+
+  /** Reads a row. */
+  private interface Row<T> {
+    T of(ResultSet row) throws SQLException;
+  }
+
+  private record Kept(long step, boolean rests) {}
+
+  /** What is done in a transaction. */
+  private interface Statements<T> {
+    T run(Connection connection) throws SQLException;
+  }
+
+  /**
+   * What a run must know of its source.
+   *
+   * @param unfit why it can't be compared; empty: it can
+   * @param rows about how many it has
+   * @param refused keys that are not compared
+   * @param own the digest of the client's own rows, as it last was
+   */
+  record Basis(
+      String unfit,
+      int id,
+      long relation,
+      Source source,
+      long rows,
+      List<String> refused,
+      SeededDigest own) {}
+
+  /**
+   * Keys to look at.
+   *
+   * @param looks how often they were looked at
+   * @param refused keys of the source that are not compared
+   */
+  record Suspects(List<String> keys, int looks, List<String> refused) {}
+
+  /**
+   * What has become known since both sides were looked at.
+   *
+   * @param isComparable whether the client can be compared at all
+   * @param changing keys of which one of the two has not seen a change
+   * @param refused keys that are not compared
+   */
+  record SinceLook(boolean isComparable, Set<String> changing, Set<String> refused) {}
+
+  /**
+   * What was decided about a key.
+   *
+   * @param isOwned whether the client has noted it as central's
+   * @param spelled as central writes it, if in another way; else empty
+   * @param keyText as the client writes it; empty: it has no row
+   */
+  record Judged(String key, Verdict verdict, boolean isOwned, String spelled, String keyText) {}
+
+  /**
+   * How many keys are what.
+   *
+   * @param all how many there are
+   * @param unnoted how many are missing or stale, and not noted as central's
+   */
+  record Tally(
+      long missing,
+      long stale,
+      long surplus,
+      long orphaned,
+      long own,
+      long changing,
+      long skipped,
+      long repaired,
+      long all,
+      long unnoted) {
+    long differing() {
+      return missing + stale + surplus + orphaned;
+    }
+  }
+
+  /** What a run has found, as people see it. */
+  record Findings(
+      long compared,
+      long missing,
+      long stale,
+      long surplus,
+      long own,
+      long skipped,
+      List<String> notes) {}
+}

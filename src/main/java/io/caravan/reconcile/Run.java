@@ -1,0 +1,27 @@
+package io.caravan.reconcile;
+
+/**
+ * A comparison of a client's table with its source, as it was asked for.
+ *
+ * @param id in {@code caravan.reconciliation}
+ * @param target the client's table, as its mapping names it
+ * @param reason why it is done, for instance {@code verify}
+ * @param key the only key that is compared; empty: all are
+ * @param isDry whether nothing is to be repaired
+ * @param isConfirmed whether a person lets it repair, however much differs
+ */
+public record Run(
+    long id,
+    String client,
+    String source,
+    String target,
+    String reason,
+    String key,
+    boolean isDry,
+    boolean isConfirmed) {
+
+  /** Whether nobody waits for it: it has time. */
+  boolean isUnhurried() {
+    return reason.equals("verify");
+  }
+}

@@ -1,0 +1,208 @@
+package io.caravan.reconcile;
+
+import io.caravan.Fault;
+import io.caravan.client.Mapping;
+import io.caravan.client.Source;
+import java.math.BigDecimal;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.Consumer;
+import javax.sql.DataSource;
+
+/**
+ * What the hub does to compare one client, done by a test in one thread: central is asked first,
+ * then the client. So a test says what happens between them.
+ */
+public final class RunsByHand {
+  private final DataSource central;
+  private final DataSource database;
+  private final String client;
+  private final String mapping;
+  private String hub = "by hand";
+  private int percent;
+  private Limits limits = Limits.USUAL;
+  private Between ofCentral = RunsByHand::plainly;
+  private Between ofClient = RunsByHand::plainly;
+  private Before pause = () -> {};
+  private int answers;
+
+  /** For one client. */
+  public RunsByHand(DataSource central, DataSource database, String client, String mapping) {
+    this.central = central;
+    this.database = database;
+    this.client = client;
+    this.mapping = mapping;
+  }
+
+  /** From now on, this is another hub. */
+  public void name(String name) {
+    hub = name;
+  }
+
+  /** From now on, so much of the time goes into verifying. */
+  public void verify(int share) {
+    percent = share;
+  }
+
+  /**
+   * From now on, so many rows are few and are listed at once, and so many keys looked at at once.
+   */
+  public void limit(int listed, int looked) {
+    limits = new Limits(listed, listed, looked, Limits.USUAL.looks());
+  }
+
+  /** Done before keys are looked at. */
+  public void pause(Before before) {
+    pause = before;
+  }
+
+  /** Done whenever central is asked. */
+  public void ofCentral(Between between) {
+    ofCentral = between;
+  }
+
+  /** Done whenever the client is asked. */
+  public void ofClient(Between between) {
+    ofClient = between;
+  }
+
+  /** How often the client has answered so far. */
+  public int answers() {
+    return answers;
+  }
+
+  /** Works for the run that is due, if one is, until it has ended or rests. */
+  public void work() throws SQLException, Fault {
+    Runs.Claim claim =
+        new Runs(central, hub, "2 minutes", () -> false)
+            .claim(client, mapping, null, BigDecimal.valueOf(percent));
+    if (claim.work().isEmpty()) {
+      return;
+    }
+    Reconciliation.Settings settings =
+        new Reconciliation.Settings(
+            limits, BigDecimal.valueOf(percent), BigDecimal.TEN, looks -> pause.run(), line -> {});
+    BothSides sides = new BothSides(new Central(), new Client(), Runnable::run);
+    try {
+      new Reconciliation(claim.work().get(), Mapping.parse(mapping), sides, settings).work();
+    } catch (Ended e) {
+      // Central has noted why.
+    }
+  }
+
+  private static Object plainly(String what, Callable<Object> ask) throws Exception {
+    return ask.call();
+  }
+
+  @SuppressWarnings("unchecked") // it is what was asked for
+  private static <T> T ask(Between between, String what, Callable<T> ask)
+      throws SQLException, Fault {
+    try {
+      return (T) between.ask(what, ask::call);
+    } catch (SQLException | Fault | RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private <T> T askClient(String what, Callable<T> ask) throws SQLException, Fault {
+    return ask(
+        ofClient,
+        what,
+        () -> {
+          answers++;
+          return ask.call();
+        });
+  }
+
+  private static Rows listed(Side side, Comparison comparison, Scope scope, long from)
+      throws SQLException, Fault {
+    List<Listed> rows = new ArrayList<>();
+    return new Rows(side.list(comparison, scope, from, rows::add), rows);
+  }
+
+  /** What a test does when a side is asked. */
+  public interface Between {
+    /**
+     * Asks, and does something before or after.
+     *
+     * @param what digest, list, look, …
+     */
+    Object ask(String what, Callable<Object> ask) throws Exception;
+  }
+
+  /** What a test does before something. */
+  public interface Before {
+    /** Does it. */
+    void run() throws SQLException;
+  }
+
+  private record Rows(Block block, List<Listed> rows) {
+    Block giveTo(Consumer<Listed> each) {
+      rows.forEach(each);
+      return block;
+    }
+  }
+
+  private final class Central implements Side.OfCentral {
+    private final Side.OfCentral side = new SideInCentral(central, mapping);
+
+    @Override
+    public List<Uncomputed> prepare(Comparison comparison) throws SQLException, Fault {
+      return ask(ofCentral, "prepare", () -> side.prepare(comparison));
+    }
+
+    @Override
+    public DigestPart digest(Comparison comparison, Scope scope, long from)
+        throws SQLException, Fault {
+      return ask(ofCentral, "digest", () -> side.digest(comparison, scope, from));
+    }
+
+    @Override
+    public Block list(Comparison comparison, Scope scope, long from, Consumer<Listed> each)
+        throws SQLException, Fault {
+      return ask(ofCentral, "list", () -> listed(side, comparison, scope, from)).giveTo(each);
+    }
+
+    @Override
+    public CentralRows look(Comparison comparison, Scope scope, List<String> keys)
+        throws SQLException, Fault {
+      return ask(ofCentral, "look", () -> side.look(comparison, scope, keys));
+    }
+  }
+
+  private final class Client implements Side.OfClient {
+    private final Side.OfClient side = new SideInClient(database, client, mapping);
+
+    @Override
+    public Survey survey(int number, Source source) throws SQLException, Fault {
+      return askClient("survey", () -> side.survey(number, source));
+    }
+
+    @Override
+    public DigestPart digest(Comparison comparison, Scope scope, long from)
+        throws SQLException, Fault {
+      return askClient("digest", () -> side.digest(comparison, scope, from));
+    }
+
+    @Override
+    public Block list(Comparison comparison, Scope scope, long from, Consumer<Listed> each)
+        throws SQLException, Fault {
+      return askClient("list", () -> listed(side, comparison, scope, from)).giveTo(each);
+    }
+
+    @Override
+    public ClientRows look(Comparison comparison, Scope scope, List<String> keys)
+        throws SQLException, Fault {
+      return askClient("look", () -> side.look(comparison, scope, keys));
+    }
+
+    @Override
+    public Orphans orphans(Comparison comparison, String after) throws SQLException, Fault {
+      return askClient("orphans", () -> side.orphans(comparison, after));
+    }
+  }
+}
