@@ -5,7 +5,7 @@
 --   filled    source -> which mapping it was filled with
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
 --   sweep     after another history: source, its key, target, after (a key), then (the sources that follow; without it,
---             those that follow in the mapping); see sql/client/35-sweep.sql
+--             those that follow in the mapping)
 -- A page is JSON; io.caravan.read.PageWriter says what it has.
 
 -- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
@@ -310,7 +310,7 @@ begin
 end
 $$;
 
--- The next page of a sweep: of the keys that the client has, `held` as caravan.keys returns it, those that are gone. Each
+-- The next page of a sweep: of the keys that the client has, `held` as the hub's SweptKeys has it, those that are gone. Each
 -- table is walked through twice: what would go is counted first, and if that is much, a person is asked. The whole of
 -- central's table says nothing about a client that maps a part of it.
 create or replace function caravan.sweep_page(
@@ -351,7 +351,8 @@ begin
     if total >= unasked and gone > total * most and not is_confirmed then
       raise exception 'central has another history, in which % of the % rows of % that the client has are gone: nothing is deleted',
           gone, total, source.name
-        using errcode = 'CV005', hint = 'If that is right, say so at the client: select caravan.confirm(…)';
+        using errcode = 'CV005', hint = 'If that is right, say so at the client: update caravan.cursor set cursor = '
+          'jsonb_set(cursor, ''{sweep,confirmed}'', ''true''), step = step + 1 where client = …';
     end if;
     sweep := sweep - 'gone' || '{"after": null, "counted": true}';
   elsif (sweep ->> 'target')::int + 1 < (held ->> 'targets')::int then

@@ -3,7 +3,6 @@
 begin;
 \ir 10-tables.sql
 \ir 20-catalog.sql
-\ir 35-sweep.sql
 \ir ../shared/digest.sql
 \ir 36-digest.sql
 \ir 40-rights.sql

@@ -8,9 +8,11 @@ import io.caravan.apply.RowErrors;
 import io.caravan.client.ClientPool;
 import io.caravan.client.ClientTables;
 import io.caravan.client.Cursor;
+import io.caravan.client.Mapping;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
+import io.caravan.client.SweptKeys;
 import io.caravan.read.Answer;
 import io.caravan.reconcile.RunsByHand;
 import java.lang.reflect.InvocationTargetException;
@@ -29,6 +31,10 @@ import javax.sql.DataSource;
  * the same SQL functions. So a test says what happens between them.
  */
 final class ByHand implements AutoCloseable {
+  /** What a person runs at a client to let a sweep delete much. */
+  static final String CONFIRM =
+      "update caravan.cursor set cursor = jsonb_set(cursor, '{sweep,confirmed}', 'true'), step = step + 1 where client = '%s'";
+
   private final Connection central;
   private final ClientTables tables = new ClientTables();
   private final Reading reading;
@@ -114,8 +120,7 @@ final class ByHand implements AutoCloseable {
       Cursor cursor = cursor(position);
       String held = null;
       if (cursor != null && cursor.sweep() != null) {
-        String keys = "select caravan.keys(?, ?::jsonb, ?::jsonb, 500) as held";
-        held = call(client, keys, name, mapping, cursor.json()).get("held");
+        held = SweptKeys.next(client, name, Mapping.parse(mapping), cursor.sweep(), 500);
       }
       Answer page = reading.page(cursor, position.sources(), 5000, 10_000_000, held, null);
       if (page.page() != null) {

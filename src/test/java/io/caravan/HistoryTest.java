@@ -112,8 +112,8 @@ class HistoryTest {
     assertThat(caravan.database("blog").value("select count(*) from members where user_id > 0"))
         .isEqualTo("7001");
 
-    caravan.database("blog").execute("select caravan.confirm('blog')");
-    caravan.database("forum").execute("select caravan.confirm('forum')");
+    caravan.database("blog").execute(ByHand.CONFIRM.formatted("blog"));
+    caravan.database("forum").execute(ByHand.CONFIRM.formatted("forum"));
 
     awaitEqual();
   }

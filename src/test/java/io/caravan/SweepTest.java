@@ -3,8 +3,12 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.caravan.Postgres.Database;
+import io.caravan.client.Mapping;
+import io.caravan.client.SweptKeys;
 import java.nio.file.Path;
+import java.sql.Connection;
 import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
 
@@ -30,7 +34,7 @@ class SweepTest {
     assertThat(client.value("select count(*) from members")).isEqualTo("1300");
     assertThatThrownBy(this::pump).hasMessageContaining("1000 of the 1300 rows");
 
-    client.execute("select caravan.confirm('blog')");
+    client.execute(ByHand.CONFIRM.formatted("blog"));
     pump();
 
     assertThat(client.value("select count(*) from members")).isEqualTo("300");
@@ -53,7 +57,7 @@ class SweepTest {
     while (!cursor().contains("\"gone\"")) {
       assertThat(page()).isTrue();
     }
-    client.execute("select caravan.confirm('blog')");
+    client.execute(ByHand.CONFIRM.formatted("blog"));
 
     pump();
 
@@ -99,7 +103,7 @@ class SweepTest {
   }
 
   @Test
-  void aKeyThatIsAnArrayIsItsText() {
+  void aKeyThatIsAnArrayIsItsText() throws Exception {
     central.install(Path.of("sql/central"));
     central.execute(
         """
@@ -114,18 +118,30 @@ class SweepTest {
         insert into tags values ('{a,"b c"}', 7);
         """);
 
-    String keys =
-        client.value(
-            """
-            select caravan.keys('client',
-                '[{"source": "public.tags", "table": "public.tags", "rows": "central",
-                   "key": {"tag": "tag", "n": "n"}, "columns": {}}]',
-                '{"sweep": {"source": "public.tags", "key": ["tag", "n"], "target": 0, "after": null}}', 10
-              )::jsonb -> 'keys'
-            """);
+    String keys = sweptKeys("null");
 
     assertThat(keys)
-        .isEqualTo(central.value("select jsonb_agg(key) from caravan.change"))
-        .isEqualTo("[[\"{a,\\\"b c\\\"}\", 7]]");
+        .contains("\"keys\": " + central.value("select jsonb_agg(key) from caravan.change"))
+        .contains("[[\"{a,\\\"b c\\\"}\", 7]]");
+    assertThat(sweptKeys("[\"{a}\", 9]")).contains("\"keys\": [[");
+    assertThat(sweptKeys("[\"{a,\\\"b c\\\"}\", 7]")).contains("\"keys\": []");
+  }
+
+  private String sweptKeys(String after) throws Exception {
+    try (Connection connection = client.dataSource().getConnection()) {
+      return SweptKeys.next(
+          connection,
+          "client",
+          Mapping.parse(
+              """
+              [{"source": "public.tags", "table": "public.tags", "rows": "central",
+                "key": {"tag": "tag", "n": "n"}, "columns": {}}]
+              """),
+          new ObjectMapper()
+              .readTree(
+                  "{\"source\": \"public.tags\", \"key\": [\"tag\", \"n\"], \"target\": 0, \"after\": %s}"
+                      .formatted(after)),
+          10);
+    }
   }
 }

@@ -1,6 +1,7 @@
 package io.caravan.apply;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -11,11 +12,13 @@ import io.caravan.Replies;
 import io.caravan.client.BulkLoad;
 import io.caravan.client.ClientTables;
 import io.caravan.client.Cursor;
+import io.caravan.client.Mapping;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Source;
 import io.caravan.client.Standing;
 import io.caravan.client.Statements;
+import io.caravan.client.SweptKeys;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.HashSet;
@@ -87,6 +90,14 @@ public final class Applying implements CamelContextAware {
     } catch (SQLException e) {
       tables.doubt(client);
       throw e;
+    }
+  }
+
+  /** The next keys of a client that is swept, as {@link SweptKeys#next} has them. */
+  public String sweptKeys(String client, String mapping, JsonNode sweep, int most)
+      throws SQLException, Fault {
+    try (Connection connection = connections(client).open()) {
+      return SweptKeys.next(connection, client, Mapping.parse(mapping), sweep, most);
     }
   }
 

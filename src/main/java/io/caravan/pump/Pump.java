@@ -97,6 +97,12 @@ public final class Pump {
     deadLetters.resend(turn.client, turn.standing.cursor());
   }
 
+  /** The client's next keys, while it is swept. */
+  public String askForKeys(@Variable("turn") Turn turn) throws SQLException, Fault {
+    return applying.sweptKeys(
+        turn.client, turn.mapping, turn.standing.cursor().sweep(), turn.pageRows);
+  }
+
   /**
    * Reads the next page.
    *
