@@ -52,13 +52,7 @@ begin
     execute format('grant select on caravan.log, caravan.tracked, caravan.refusing, caravan.history, caravan.life,
       caravan.cleaning, caravan.milestone to %I', role);
     execute format('grant select (id, xid) on caravan.change to %I', role);
-    -- What the hub needs to compute rows as a client holds them: with its own rights, over the views rows_N.
-    execute format('grant execute on function caravan.answer, caravan.answer_under, caravan.prepare, caravan.mapped_rows,
-      caravan.mapped_values, caravan.key_values, caravan.equality, caravan.chained_hash, caravan.key_hash, caravan.row_hash,
-      caravan.part_of, caravan.is_integer, caravan.neighbours_hash, caravan.stretches, caravan.join_stretches,
-      caravan.in_order, caravan.digest, caravan.list, caravan.run_under, caravan.look_up, caravan.is_trusted,
-      caravan.comparable, caravan.value_in_key, caravan.has_value, caravan.type_named, caravan.no_cast_to
-      to %I', role);
+    execute format('grant execute on function caravan.type_named to %I', role);
   end loop;
 
   if to_regrole('caravan_hub') is not null then

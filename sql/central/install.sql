@@ -13,8 +13,7 @@ begin;
 \ir 47-problems.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql
-\ir ../shared/digest.sql
-\ir 56-digest.sql
+\ir 56-types.sql
 \ir 57-runs.sql
 \ir 58-reconcile.sql
 \ir 60-rights.sql

@@ -1,4 +1,4 @@
 -- Removes Caravan from a client's database; the rows stay: psql -f sql/client/uninstall.sql
 \set ON_ERROR_STOP on
 drop schema caravan cascade;
-\echo The role caravan_hub may serve other databases of this server. If not: drop role caravan_hub;
+\echo An older release made a role caravan_hub, which may serve other databases of this server. If not: drop role caravan_hub;

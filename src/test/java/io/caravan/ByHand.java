@@ -42,6 +42,8 @@ final class ByHand implements AutoCloseable {
   private final Connection client;
   private final String name;
   private final String mapping;
+  // As in the hub, apart from the one that reads, which has another search path.
+  private final Connection compared;
   private final RunsByHand runs;
 
   ByHand(Database central, Database client, String name, String mapping) throws SQLException {
@@ -51,7 +53,8 @@ final class ByHand implements AutoCloseable {
     this.client = pool.getConnection();
     this.name = name;
     this.mapping = mapping;
-    runs = new RunsByHand(alwaysOpen(this.central), alwaysOpen(this.client), name, mapping);
+    compared = central.dataSource().getConnection();
+    runs = new RunsByHand(alwaysOpen(compared), alwaysOpen(this.client), name, mapping);
     runs.pause(this::pumpWhatIsRepaired);
   }
 
@@ -225,6 +228,7 @@ final class ByHand implements AutoCloseable {
   /** Sets a setting of its two connections, for instance the role. */
   void set(String setting, String value) throws SQLException {
     call(central, "select set_config(?, ?, false)", setting, value);
+    call(compared, "select set_config(?, ?, false)", setting, value);
     call(client, "select set_config(?, ?, false)", setting, value);
   }
 
@@ -246,6 +250,7 @@ final class ByHand implements AutoCloseable {
   @Override
   public void close() throws SQLException {
     central.close();
+    compared.close();
     client.close();
     pool.close();
   }

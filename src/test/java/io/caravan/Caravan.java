@@ -78,7 +78,7 @@ public final class Caravan implements AutoCloseable {
   /** The same, with the client on a server of its own. */
   public Caravan client(Postgres clientServer, String name, String ddl, String mapping) {
     Database database = clientServer.createDatabase(name);
-    database.install(Path.of("sql/client"));
+    database.makeTables();
     database.execute(ddl);
     return client(database, name, mapping);
   }

@@ -37,7 +37,7 @@ class ClientRightsTest {
   static String hubRole(Caravan caravan, String client, String... tables) {
     Database database = caravan.database(client);
     String role = client + "_hub_of_" + database.name();
-    database.execute("create role " + role + " login; grant caravan_hub to " + role);
+    database.execute("create role " + role + " login");
     database.makeTablesFor(role);
     for (String table : tables) {
       database.execute("grant select, insert, update, delete on " + table + " to " + role);
@@ -77,7 +77,6 @@ class ClientRightsTest {
               create table loot (word text);
               grant all on loot to public;
               create role %2$s login;
-              grant caravan_hub to %2$s;
               """
                   .formatted(role, other));
       blog().makeTablesFor(other);

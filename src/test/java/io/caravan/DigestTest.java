@@ -35,7 +35,7 @@ class DigestTest {
     central = Postgres.shared().createDatabase("central");
     central.install(Path.of("sql/central"));
     blog = olderServer.createDatabase("blog");
-    blog.install(Path.of("sql/client"));
+    blog.makeTables();
     central.execute(TypesTest.TYPES);
     blog.execute(TypesTest.TYPES);
     set(

@@ -13,8 +13,6 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.postgresql.util.PSQLWarning;
 
 /** Who may install Caravan, and which rights it then has. */
@@ -63,7 +61,6 @@ class InstallTest {
     assertThat(central.query("select rolsuper from pg_roles where rolname = 'caravan'"))
         .containsExactly(List.of("f"));
     Database client = server.createDatabase("client");
-    client.install(Path.of("sql/client"));
     client.execute("create table members (id int primary key, name text)");
     client.execute("grant all on members to hub");
     client.makeTablesFor("hub");
@@ -123,10 +120,9 @@ class InstallTest {
         .hasMessageContaining("alter role caravan bypassrls");
   }
 
-  @ParameterizedTest
-  @CsvSource({"sql/central, 'caravan_hub, caravan_operator'", "sql/client, caravan_hub"})
-  void withoutTheRightToMakeRolesItSaysWhatAnAdministratorDoes(Path folder, String roles)
-      throws SQLException {
+  @Test
+  void withoutTheRightToMakeRolesItSaysWhatAnAdministratorDoes() throws SQLException {
+    Path folder = Path.of("sql/central");
     StringBuilder warnings = new StringBuilder();
     try (Connection connection = central.dataSource().getConnection();
         Statement statement = connection.createStatement()) {
@@ -138,7 +134,7 @@ class InstallTest {
         }
       }
     }
-    for (String role : roles.split(", ", -1)) {
+    for (String role : List.of("caravan_hub", "caravan_operator")) {
       assertThat(warnings.toString()).contains("create role " + role + " nologin");
       central.execute("create role " + role + " nologin");
     }

@@ -6,7 +6,6 @@ import static org.awaitility.Awaitility.await;
 import io.caravan.Postgres.Database;
 import io.caravan.client.Clients;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -186,7 +185,7 @@ class IsolationTest {
 
   private Database ofItsOwn(Postgres server) {
     Database blog = server.createDatabase("blog");
-    blog.install(Path.of("sql/client"));
+    blog.makeTables();
     blog.execute(MEMBERS);
     caravan.set("blog.url", blog.url());
     return blog;

@@ -42,7 +42,9 @@ class JBangTest {
     StringBuilder settings = new StringBuilder(Files.readString(Path.of("application.properties")));
     for (String name : new String[] {"central", "blog", "shop", "forum"}) {
       Database database = Postgres.shared().createDatabase(name);
-      database.install(Path.of(name.equals("central") ? "sql/central" : "sql/client"));
+      if (name.equals("central")) {
+        database.install(Path.of("sql/central"));
+      }
       database.execute(Files.readString(Path.of("src/test/resources/demo", name + ".sql")));
       databases.put(name, database);
       settings.append(name).append(".url = ").append(database.url()).append('\n');

@@ -46,7 +46,7 @@ class KeySpellingTest {
     central.execute(types + icu(type));
     central.execute("create table things (id " + type + " primary key, n int)");
     central.execute("select caravan.track('things', '{n}')");
-    client.install(Path.of("sql/client"));
+    client.makeTables();
     client.execute(types + "create table things (id " + clientType + " primary key, n int)");
     try (ByHand hub = new ByHand(central, client, "client", MAPPING)) {
       central.execute("insert into things values ('%s', 1)".formatted(first));

@@ -315,13 +315,18 @@ public final class Postgres implements AutoCloseable {
       }
     }
 
-    /** Makes a hub's tables at a client, as an owner does, and lets the hub's role use them. */
-    public void makeTablesFor(String role) {
+    /** Makes a hub's tables at a client. */
+    public void makeTables() {
       try (Connection connection = dataSource().getConnection()) {
         new ClientTables().ensure(connection, name);
       } catch (SQLException | Fault e) {
         throw new IllegalStateException(e);
       }
+    }
+
+    /** Makes a hub's tables at a client, as an owner does, and lets the hub's role use them. */
+    public void makeTablesFor(String role) {
+      makeTables();
       execute(
           "grant usage on schema caravan to %1$s; grant select, insert, update, delete on caravan.cursor, caravan.replicated to %1$s"
               .formatted(role));

@@ -25,7 +25,7 @@ class ReconcileKeysTest {
   @BeforeEach
   void twoDatabases() {
     central.install(Path.of("sql/central"));
-    blog.install(Path.of("sql/client"));
+    blog.makeTables();
     central.execute("create extension citext");
   }
 

@@ -28,7 +28,7 @@ class ReconcileRequestTest {
   @BeforeEach
   void users() throws SQLException {
     central.install(Path.of("sql/central"));
-    blog.install(Path.of("sql/client"));
+    blog.makeTables();
     central.execute(
         """
         create table users (id bigint primary key, name text);

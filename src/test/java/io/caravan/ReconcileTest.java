@@ -162,7 +162,7 @@ class ReconcileTest {
           .until(
               () ->
                   count(
-                          "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%caravan.answer%' and datname = current_database()")
+                          "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%key_hash%' and datname = current_database()")
                       == 1);
 
       central.execute("update users set name = 'meanwhile' where id = 3");

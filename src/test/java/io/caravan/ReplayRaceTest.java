@@ -29,7 +29,7 @@ class ReplayRaceTest {
         select caravan.track('users', '{name}');
         insert into users values (1, 'Ada'), (2, 'Bob');
         """);
-    blog.install(Path.of("sql/client"));
+    blog.makeTables();
     blog.execute("create table members (id int primary key, name varchar(10))");
   }
 

@@ -74,7 +74,7 @@ class SweepTest {
         select i, 'user ' || i, case when i <= %2$d then 'blog' else 'shop' end from generate_series(1, %1$d) as i;
         """
             .formatted(users, ofTheBlog));
-    client.install(Path.of("sql/client"));
+    client.makeTables();
     client.execute("create table members (id int primary key, name text)");
     pump();
     assertThat(client.value("select count(*) from members")).isEqualTo("" + ofTheBlog);
@@ -111,7 +111,7 @@ class SweepTest {
         select caravan.track('tags', '{}');
         insert into tags values ('{a,"b c"}', 7);
         """);
-    client.install(Path.of("sql/client"));
+    client.makeTables();
     client.execute(
         """
         create table tags (tag text[], n int, primary key (tag, n));

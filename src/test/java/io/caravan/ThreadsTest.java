@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -34,7 +33,7 @@ class ThreadsTest {
             insert into users values (1, 'Ada');
             select caravan.track('users', '{name}');
             """);
-    clients.install(Path.of("sql/client"));
+    clients.makeTables();
   }
 
   @AfterEach

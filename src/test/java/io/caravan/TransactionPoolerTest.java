@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.caravan.Postgres.Database;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -87,7 +86,7 @@ class TransactionPoolerTest extends WithBlog {
             "extra_float_digits = -15")) {
       database.execute("alter database " + database.name() + " set " + setting);
     }
-    database.install(Path.of("sql/client"));
+    database.makeTables();
     pooler = new PgBouncer(database.port(), SESSIONS);
     for (String client : CLIENTS) {
       database.execute(CLIENT.formatted(client));

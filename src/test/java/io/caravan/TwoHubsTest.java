@@ -5,7 +5,6 @@ import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
 import io.caravan.client.Position;
-import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -76,7 +75,7 @@ class TwoHubsTest {
   @Test
   void aPageMadeForACursorThatWasSinceDeletedIsNotWritten() throws Exception {
     Database blog = Postgres.shared().createDatabase("blog");
-    blog.install(Path.of("sql/client"));
+    blog.makeTables();
     blog.execute("create table members (id int primary key, name text)");
     Position seenByTheOther = standing(blog);
     long step = applyOn(blog, seenByTheOther, seenByTheOther.step());

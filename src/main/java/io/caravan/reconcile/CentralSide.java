@@ -33,9 +33,16 @@ public final class CentralSide implements Side.OfCentral {
 
   private final DataSource central;
   private final Mapping mapping;
+  private final long blocks;
 
   /** Central, for a client with this mapping. */
   public CentralSide(DataSource central, Mapping mapping) {
+    this(central, mapping, Parts.USUAL_BLOCKS);
+  }
+
+  /** The same, of which so many blocks are read at once. */
+  CentralSide(DataSource central, Mapping mapping, long blocks) {
+    this.blocks = blocks;
     this.central = central;
     this.mapping = mapping;
   }
@@ -137,7 +144,7 @@ public final class CentralSide implements Side.OfCentral {
     CentralTypes types = CentralTypes.of(connection, comparison);
     MappedRows rows = rows(comparison, types);
     List<String> omitted = rows.omitted(connection, scope.omit());
-    Parts parts = rows.parts(connection, scope, from);
+    Parts parts = rows.parts(connection, scope, from, blocks);
     session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
     session.useSearchPathOfLogin();
     return new Part(rows.in(omitted, scope.seed(), parts), parts.block());

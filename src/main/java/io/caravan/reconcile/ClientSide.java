@@ -60,9 +60,16 @@ public final class ClientSide implements Side.OfClient {
   private final String client;
   private final Mapping mapping;
   private final Map<Target, Long> numbers;
+  private final long blocks;
 
   /** A client with this mapping. */
   public ClientSide(DataSource database, String client, Mapping mapping) {
+    this(database, client, mapping, Parts.USUAL_BLOCKS);
+  }
+
+  /** The same, of which so many blocks are read at once. */
+  ClientSide(DataSource database, String client, Mapping mapping, long blocks) {
+    this.blocks = blocks;
     this.database = database;
     this.client = client;
     this.mapping = mapping;
@@ -100,7 +107,7 @@ public final class ClientSide implements Side.OfClient {
         session.set("work_mem", "64MB");
         return new DigestPart(ownedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
       }
-      Parts parts = rows.parts(connection, scope, from);
+      Parts parts = rows.parts(connection, scope, from, blocks);
       session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
       Digest digest = Buckets.digest(connection, scope, rows.in(connection, scope, parts));
       return new DigestPart(digest, parts.block(), noted);
@@ -143,7 +150,7 @@ public final class ClientSide implements Side.OfClient {
     try (Session session = new Session(database)) {
       Connection connection = session.connection();
       HeldRows rows = rows(connection, comparison);
-      Parts parts = rows.parts(connection, scope, from);
+      Parts parts = rows.parts(connection, scope, from, blocks);
       session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
       Buckets.list(connection, scope, rows.in(connection, scope, parts), each);
       return parts.block();

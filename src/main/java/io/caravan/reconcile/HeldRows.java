@@ -58,9 +58,9 @@ final class HeldRows {
   }
 
   /** The part that begins at a block. */
-  Parts parts(Connection connection, Scope scope, long from) throws SQLException {
+  Parts parts(Connection connection, Scope scope, long from, long most) throws SQLException {
     String key = keyColumns.get(0).substring("t.".length());
-    return Parts.of(connection, scope, table.id(), table.name(), key, List.of(typeNames()), from);
+    return Parts.of(connection, scope, table.id(), table.name(), key, List.of(typeNames()), from, most);
   }
 
   /** The query for the rows in some parts. */

@@ -51,7 +51,7 @@ final class MappedRows {
   }
 
   /** The part that begins at a block. */
-  Parts parts(Connection connection, Scope scope, long from) throws SQLException {
+  Parts parts(Connection connection, Scope scope, long from, long most) throws SQLException {
     String column = comparison.sourceKey().get(0);
     return Parts.of(
         connection,
@@ -62,7 +62,8 @@ final class MappedRows {
         List.of(
             List.of(types.ofSource().get(column).name()),
             comparison.key().stream().map(Column::type).toList()),
-        from);
+        from,
+        most);
   }
 
   /** Those keys as they are compared, each as the text of an array of texts. */
@@ -156,9 +157,7 @@ final class MappedRows {
     boolean isSame = type.name().equals(bare);
     if (!type.isTrusted() && !isSame) {
       throw new SQLException(
-          "casts to the type %s may be anybody's. Such a column is compared where central's has the same type."
-              .formatted(type.name()),
-          "42846");
+          "casts to the type %s may be anybody's".formatted(type.name()), "42846");
     } else if (bare == null) {
       return type.comparable("((%s)::%s)::%s".formatted(plain, type.name(), type.exact()));
     } else if (isSame && (column.modifier() == -1 || !type.isTrusted())) {

@@ -17,10 +17,12 @@ import java.util.Optional;
  * @param block where the next one begins
  */
 record Parts(Optional<List<Long>> stretches, long from, Block block) {
+  /** How many blocks are read at once: 512 MB, where a block has 8 KB. */
+  static final long USUAL_BLOCKS = 65_536;
+
   /** All rows, at once. */
   static final Parts ALL = new Parts(Optional.empty(), 0, new Block(Block.END, 0));
 
-  private static final long MOST_BLOCKS = 65_536;
   private static final int MOST_STRETCHES = 20_000;
   private static final int STRETCH_BITS = 14;
 
@@ -40,6 +42,7 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
    * @param rows the table or a view of it, as SQL names it
    * @param key its first key column, as SQL names it
    * @param types of its key, and of what that is compared with
+   * @param most how many blocks a part has
    */
   static Parts of(
       Connection connection,
@@ -48,7 +51,8 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
       String rows,
       String key,
       List<List<String>> types,
-      long from)
+      long from,
+      long most)
       throws SQLException {
     if (types.stream().allMatch(Hashes::isInteger)) {
       Optional<List<Long>> stretches = stretches(connection, scope, rows, key);
@@ -57,7 +61,7 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
       }
     }
     long blocks = Sql.of(SIZE, relation, relation).one(connection, row -> row.getLong(1));
-    long next = blocks > from + MOST_BLOCKS ? from + MOST_BLOCKS : Block.END;
+    long next = blocks > from + most ? from + most : Block.END;
     return new Parts(Optional.empty(), from, new Block(next, blocks));
   }
 

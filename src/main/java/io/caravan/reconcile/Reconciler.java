@@ -146,11 +146,12 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
 
   private void work(Runs.Work work, String mapping) throws SQLException, Fault {
     String name = work.run().client();
+    Mapping parsed = Mapping.parse(mapping);
     BothSides sides =
         new BothSides(
-            new SideInCentral(central, mapping),
-            new SideInClient(
-                context.getRegistry().lookupByNameAndType(name, DataSource.class), name, mapping),
+            new CentralSide(central, parsed),
+            new ClientSide(
+                context.getRegistry().lookupByNameAndType(name, DataSource.class), name, parsed),
             threads);
     Consumer<String> progress =
         line -> {
@@ -162,7 +163,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
         new Reconciliation.Settings(
             Limits.USUAL, percentOfEach(), BigDecimal.valueOf(fuse), Reconciler::pause, progress);
     try {
-      new Reconciliation(work, Mapping.parse(mapping), sides, settings).work();
+      new Reconciliation(work, parsed, sides, settings).work();
     } catch (Ended e) {
       LOG.debug("Run {} ended: {}", work.run().id(), e.getMessage());
     }

@@ -9,7 +9,7 @@ import java.util.List;
 /** Caravan as it is shipped: its hub is a process of its own, and logs in as the README says. */
 final class CaravanHub implements Contender.Returning {
   private static final String GRANTS =
-      "grant select, insert, update, delete on users to hub; grant caravan_hub to hub; grant create on schema caravan to hub";
+      "grant select, insert, update, delete on users to hub; grant usage on schema caravan to hub; grant select, insert, update, delete on all tables in schema caravan to hub";
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.users", "key": {"id": "id"},

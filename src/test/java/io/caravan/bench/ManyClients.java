@@ -3,7 +3,6 @@ package io.caravan.bench;
 import io.caravan.Caravan;
 import io.caravan.HubProcess;
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.time.Duration;
 
 /** One hub with very many clients, each a schema in one database. */
@@ -99,8 +98,7 @@ final class ManyClients implements Section {
 
   private static Database addClients(Stage stage, Caravan caravan, int count) {
     Database clients = stage.clientServer().createDatabase("many");
-    clients.install(Path.of("sql/client"));
-    clients.execute("grant caravan_hub to hub; grant create on schema caravan to hub");
+    clients.makeTablesFor("hub");
     for (int n = 1; n <= count; n++) {
       clients.execute(SCHEMA.formatted(n));
       caravan.client(clients, "c" + n, MAPPING.formatted(n));

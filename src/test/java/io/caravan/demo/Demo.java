@@ -43,20 +43,22 @@ public final class Demo {
   }
 
   private void start() throws IOException {
-    makeDatabase("central", "sql/central");
-    makeDatabase("blog", "sql/client");
-    makeDatabase("shop", "sql/client");
-    makeDatabase("forum", "sql/client");
+    makeDatabase("central").install(Path.of("sql/central"));
+    makeDatabase("blog");
+    makeDatabase("shop");
+    makeDatabase("forum");
+    for (String name : databases.keySet()) {
+      databases.get(name).execute(Files.readString(TABLES.resolve(name + ".sql")));
+    }
     hub.setPropertyPlaceholderLocations("file:application.properties");
     databases.forEach((name, database) -> hub.addOverrideProperty(name + ".url", database.url()));
     hub.start();
   }
 
-  private void makeDatabase(String name, String scripts) throws IOException {
+  private Database makeDatabase(String name) {
     Database database = server.createDatabaseNamed(name);
-    database.install(Path.of(scripts));
-    database.execute(Files.readString(TABLES.resolve(name + ".sql")));
     databases.put(name, database);
+    return database;
   }
 
   private void explain() {

@@ -100,8 +100,9 @@ final class World implements AutoCloseable {
         end loop;
       end
       $$;
-      create role hub login in role caravan_hub;
-      grant create on schema caravan to hub;
+      create role hub login;
+      grant usage on schema caravan to hub;
+      grant select, insert, update, delete on all tables in schema caravan to hub;
       grant select, insert, update, delete on all tables in schema public to hub;
       """;
 

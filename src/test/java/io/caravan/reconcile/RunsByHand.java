@@ -27,6 +27,7 @@ public final class RunsByHand {
   private Between ofClient = RunsByHand::plainly;
   private Before pause = () -> {};
   private int answers;
+  private long blocks = Parts.USUAL_BLOCKS;
 
   /** For one client. */
   public RunsByHand(DataSource central, DataSource database, String client, String mapping) {
@@ -34,6 +35,14 @@ public final class RunsByHand {
     this.database = database;
     this.client = client;
     this.mapping = mapping;
+  }
+
+  private Mapping parsed() {
+    try {
+      return Mapping.parse(mapping);
+    } catch (Fault e) {
+      throw new IllegalArgumentException(e);
+    }
   }
 
   /** From now on, this is another hub. */
@@ -51,6 +60,11 @@ public final class RunsByHand {
    */
   public void limit(int listed, int looked) {
     limits = new Limits(listed, listed, looked, Limits.USUAL.looks());
+  }
+
+  /** From now on, so many blocks of a table are read at once. */
+  public void readAtOnce(long many) {
+    blocks = many;
   }
 
   /** Done before keys are looked at. */
@@ -148,7 +162,7 @@ public final class RunsByHand {
   }
 
   private final class Central implements Side.OfCentral {
-    private final Side.OfCentral side = new SideInCentral(central, mapping);
+    private final Side.OfCentral side = new CentralSide(central, parsed(), blocks);
 
     @Override
     public List<Uncomputed> prepare(Comparison comparison) throws SQLException, Fault {
@@ -175,7 +189,7 @@ public final class RunsByHand {
   }
 
   private final class Client implements Side.OfClient {
-    private final Side.OfClient side = new SideInClient(database, client, mapping);
+    private final Side.OfClient side = new ClientSide(database, client, parsed(), blocks);
 
     @Override
     public Survey survey(int number, Source source) throws SQLException, Fault {
