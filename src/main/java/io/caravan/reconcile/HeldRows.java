@@ -60,7 +60,8 @@ final class HeldRows {
   /** The part that begins at a block. */
   Parts parts(Connection connection, Scope scope, long from, long most) throws SQLException {
     String key = keyColumns.get(0).substring("t.".length());
-    return Parts.of(connection, scope, table.id(), table.name(), key, List.of(typeNames()), from, most);
+    return Parts.of(
+        connection, scope, table.id(), table.name(), key, List.of(typeNames()), from, most);
   }
 
   /** The query for the rows in some parts. */
