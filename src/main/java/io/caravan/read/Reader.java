@@ -45,8 +45,8 @@ public final class Reader {
           "enable_seqscan", "off",
           "enable_bitmapscan", "off",
           "jit", "off");
-  // So many rows are fetched at a time, each of which may be large.
-  private static final int FETCHED = 50;
+  // Where rows are large, only some more are found than fit into a page.
+  private static final int FEWEST = 8;
   // A client for which nothing changes is moved on, lest it read past the same changes again.
   private static final long MOST_OF_OTHERS = 10_000;
   private static final int MOST_TRIES = 5;
@@ -56,6 +56,8 @@ public final class Reader {
 
   private final DataSource central;
   private final Map<Shape, WindowStatement> statements = new ConcurrentHashMap<>();
+  // How many rows are asked for, where a page of that many was larger than it may be.
+  private final Map<Bounds, Integer> rowsOfPages = new ConcurrentHashMap<>();
   private volatile Known known = new Known(Map.of(), "");
 
   /**
@@ -82,29 +84,21 @@ public final class Reader {
       Cursor cursor, List<Wanted> wanted, int most, int mostBytes, String held, String until)
       throws SQLException {
     try (Connection connection = central.getConnection()) {
-      connection.setAutoCommit(false);
-      try {
-        Cursor from = cursor;
-        for (int tries = 0; tries < MOST_TRIES; tries++) {
-          Optional<Answer> answer = Optional.empty();
-          if (from != null && !from.isOfOneClient()) {
-            answer = readWindow(connection, from, wanted, most, mostBytes, until);
-          }
-          if (answer.isEmpty()) {
-            answer = Optional.of(call(connection, from, wanted, most, mostBytes, held));
-          }
-          connection.commit();
-          from = answer.get().cursor();
-          if (answer.get().progress() != null || from.isOfOneClient() || !answer.get().hasMore()) {
-            return answer.get();
-          }
+      Cursor from = cursor;
+      for (int tries = 0; tries < MOST_TRIES; tries++) {
+        Optional<Answer> answer = Optional.empty();
+        if (from != null && !from.isOfOneClient()) {
+          answer = readWindow(connection, from, wanted, most, mostBytes, until);
         }
-        throw new SQLException("central's sources change all the time", "55000");
-      } finally {
-        if (!connection.isClosed()) {
-          connection.rollback();
+        if (answer.isEmpty()) {
+          answer = Optional.of(call(connection, from, wanted, most, mostBytes, held));
+        }
+        from = answer.get().cursor();
+        if (answer.get().progress() != null || from.isOfOneClient() || !answer.get().hasMore()) {
+          return answer.get();
         }
       }
+      throw new SQLException("central's sources change all the time", "55000");
     }
   }
 
@@ -126,7 +120,6 @@ public final class Reader {
       if (!OF_A_SOURCE.matcher(String.valueOf(e.getSQLState())).matches()) {
         throw e;
       }
-      connection.rollback();
       return Optional.empty();
     }
   }
@@ -150,8 +143,9 @@ public final class Reader {
     WindowStatement statement = statements.computeIfAbsent(shape.get(), Shape::statement);
     boolean isFirst = cursor.window() == null;
     String sql = isFirst ? statement.first(!since.isWithoutRunning()) : statement.further();
+    Bounds bounds = new Bounds(shape.get(), most, bytes);
+    int rowsOfIt = Math.min(most, rowsOfPages.getOrDefault(bounds, most));
     try (PreparedStatement query = connection.prepareStatement(sql)) {
-      query.setFetchSize(FETCHED);
       Parameters parameters =
           new Parameters(query)
               .text(cursor.epoch())
@@ -159,19 +153,20 @@ public final class Reader {
               .text(isFirst ? null : cursor.window().upto())
               .text(until)
               .text(cursor.milestone())
-              .number(most);
+              .number(rowsOfIt)
+              .number(bytes);
       if (isFirst) {
-        parameters.since(since, false).number(most).since(since, false);
+        parameters.since(since, false).number(rowsOfIt).since(since, false);
       } else {
         parameters.id(cursor.window().after()).id(cursor.window().last());
-        parameters.since(since, true).number(most);
+        parameters.since(since, true).number(rowsOfIt);
       }
       try (ResultSet rows = query.executeQuery()) {
         rows.next();
         String[] head = texts(rows.getArray("head"));
         if (head[1].equals("true")) {
           return head[0].equals("true")
-              ? Optional.of(page(rows, Head.of(head), cursor, shape.get(), most, bytes))
+              ? Optional.of(page(rows, Head.of(head), cursor, bounds, rowsOfIt))
               : Optional.empty();
         }
       }
@@ -183,18 +178,15 @@ public final class Reader {
     return tryWindow(connection, true, known, cursor, wanted, most, bytes, until);
   }
 
-  private static Answer page(
-      ResultSet rows, Head head, Cursor cursor, Shape shape, int most, int mostBytes)
+  private Answer page(ResultSet rows, Head head, Cursor cursor, Bounds bounds, int rowsOfIt)
       throws SQLException {
+    Shape shape = bounds.shape;
     PageWriter page = new PageWriter();
     Map<String, String> others = new HashMap<>();
-    boolean isCut = false;
+    int keys = 0;
     long position = 0;
     while (rows.next()) {
-      isCut = !page.isEmpty() && page.bytes() >= mostBytes;
-      if (isCut) {
-        break;
-      }
+      keys++;
       position = rows.getLong("id");
       String source = shape.name(rows.getInt("source"));
       String key = rows.getString("key");
@@ -210,7 +202,9 @@ public final class Reader {
         page.addRow(source, spelled, rows.getString("other"));
       }
     }
-    return answer(page, head, cursor, shape, isCut || head.found == most, position);
+    boolean isCut = keys < head.keys;
+    rowsOfPages.put(bounds, isCut ? Math.max(2 * keys, FEWEST) : rowsOfIt * 4);
+    return answer(page, head, cursor, shape, isCut || head.found == rowsOfIt, position);
   }
 
   private static Answer answer(
@@ -254,7 +248,6 @@ public final class Reader {
       }
       set.executeBatch();
     }
-    connection.commit(); // the isolation is that of the next transaction
   }
 
   private static Answer call(
@@ -344,6 +337,9 @@ public final class Reader {
     }
   }
 
+  /** What is read, and how much of it at a time. */
+  private record Bounds(Shape shape, int most, int bytes) {}
+
   /** What of central's sources is read. */
   private record Shape(List<Tracked> tracked, List<Source> sources, String log) {
 
@@ -374,6 +370,7 @@ public final class Reader {
    * @param milestone the last one; null: there is none
    * @param isBehind whether the cursor has an old one
    * @param refusing the clients that have unresolved dead letters
+   * @param keys how many keys these changes are of; what is read may be fewer, for their size
    */
   private record Head(
       String upto,
@@ -382,7 +379,8 @@ public final class Reader {
       long last,
       String milestone,
       boolean isBehind,
-      Set<String> refusing) {
+      Set<String> refusing,
+      int keys) {
 
     static Head of(String[] texts) {
       return new Head(
@@ -392,7 +390,8 @@ public final class Reader {
           texts[5] == null ? 0 : Long.parseLong(texts[5]),
           texts[6],
           "true".equals(texts[7]),
-          texts[8] == null ? Set.of() : Set.of(texts[8].split("\n")));
+          texts[8] == null ? Set.of() : Set.of(texts[8].split("\n")),
+          Integer.parseInt(texts[9]));
     }
   }
 

@@ -16,8 +16,8 @@ import java.util.Map;
  *
  * <p>It is one query, and so it sees one snapshot. Its first row says where central stands, and
  * whether the query fits; where it does not, no other follows. The others are the changes, each
- * with its row as it is now. A row is found when it is fetched, so that whoever has enough of them
- * stops.
+ * with its row as it is now, up to the one with which they are as large as a page may be. So one
+ * answer is all of a page: no transaction waits for a slow line.
  *
  * <p>Relies on: PostgreSQL reads a materialized part in its order, and only when somebody needs it;
  * it computes no branch of a {@code case} but the one that is taken, and runs the parts of {@code
@@ -31,7 +31,7 @@ final class WindowStatement {
       """
       with given as (
         select ?::text as epoch, ?::pg_catalog.pg_snapshot as since, ?::pg_catalog.pg_snapshot as upto,
-          ?::pg_catalog.pg_snapshot as until, ?::timestamptz as seen, ?::int as most
+          ?::pg_catalog.pg_snapshot as until, ?::timestamptz as seen, ?::int as most, ?::int as most_bytes
       ), fit as materialized (
         select h.epoch = g.epoch and h.started = pg_catalog.pg_postmaster_start_time()
             and h.epoch = pg_catalog.concat_ws('/', pg_catalog.split_part(h.epoch, '/', 1),
@@ -96,13 +96,21 @@ final class WindowStatement {
           case when fits and is_set and size.n in (0, most) then (select (last - after)::text from edge) end,
           case when fits and size.n = most then (select last::text from edge) else size.last::text end,
           pg_catalog.to_json(m.at) #>> '{}', (coalesce(seen, '-infinity') < m.at - '1 hour'::interval)::text,
-          (select pg_catalog.string_agg(client, E'\\n') from caravan.refusing)] as head,
+          (select pg_catalog.string_agg(client, E'\\n') from caravan.refusing), (select pg_catalog.count(*)::text from newest)] as head,
         null::bigint as id, null::int as source, null::text as key, null::text as "row", null::text as spelled, null::text as other
       from fit, size, milestone as m, given
       union all
-      select null, n.id, n.source, n.key::text, r."row", %1$s
-      from newest as n
-      cross join lateral (select case n.source %2$s end as "row" offset 0) as r%3$s
+      select null, b.id, b.source, b.key, b."row", b.spelled, b.other
+      from (
+        select *, pg_catalog.sum(pg_catalog.octet_length(key) + coalesce(pg_catalog.octet_length("row"), 0) + coalesce(pg_catalog.octet_length(other), 0))
+          over (rows between unbounded preceding and 1 preceding) as bytes_before
+        from (
+          select n.id, n.source, n.key::text as key, r."row", %1$s
+          from newest as n
+          cross join lateral (select case n.source %2$s end as "row" offset 0) as r%3$s
+        ) as found
+      ) as b
+      where coalesce(b.bytes_before, 0) < (select most_bytes from given)
       """;
 
   private final List<Tracked> sources;
@@ -123,9 +131,9 @@ final class WindowStatement {
   }
 
   /**
-   * The first page of a window. Parameters: epoch, since, upto, until, milestone, most; for the
-   * changes and for their bounds each xmax, and the running ones if there are any; most behind the
-   * former.
+   * The first page of a window. Parameters: epoch, since, upto, until, milestone, most, bytes; for
+   * the changes and for their bounds each xmax, and the running ones if there are any; most behind
+   * the former.
    *
    * @param hasRunning whether transactions were running when the snapshot was taken
    */
@@ -182,7 +190,9 @@ final class WindowStatement {
     }
     boolean isNoneLoose = spelled.isEmpty();
     return REST.formatted(
-        isNoneLoose ? "null, null" : "s.texts[1], s.texts[2]",
+        isNoneLoose
+            ? "null::text as spelled, null::text as other"
+            : "s.texts[1] as spelled, s.texts[2] as other",
         rows,
         isNoneLoose
             ? ""
