@@ -1,6 +1,8 @@
 package io.caravan;
 
 import java.net.SocketTimeoutException;
+import java.security.cert.CertPathBuilderException;
+import java.security.cert.CertificateExpiredException;
 import java.sql.SQLException;
 import java.util.Objects;
 import java.util.Set;
@@ -48,6 +50,13 @@ public record Cause(String sqlState, String message) {
         cause = new Cause(sql.getSQLState(), line(sql.getMessage()));
       } else if (e instanceof SocketTimeoutException) {
         cause = new Cause(cause.sqlState, "no answer in time");
+      } else if (e instanceof CertificateExpiredException) {
+        cause = new Cause(cause.sqlState, "the server's certificate has expired");
+      } else if (e instanceof CertPathBuilderException) {
+        cause =
+            new Cause(
+                cause.sqlState,
+                "the server's certificate is not trusted: no authority in sslrootcert vouches for it");
       }
     }
     return cause;

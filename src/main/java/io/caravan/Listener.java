@@ -4,7 +4,9 @@ import com.impossibl.postgres.api.jdbc.PGConnection;
 import io.caravan.client.Clients;
 import io.caravan.read.Reads;
 import java.lang.reflect.Proxy;
+import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.SQLException;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
@@ -25,6 +27,7 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
 
   private static final long serialVersionUID = 1;
 
+  private transient volatile PasswordFile passwordFile;
   private transient volatile Clients clients = new Clients();
   private transient volatile Reads reads = new Reads();
   private transient volatile HealingConnection current = connection();
@@ -63,9 +66,24 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
             PGConnection.class.getClassLoader(), new Class<?>[] {PGConnection.class}, current);
   }
 
+  /**
+   * The file with the password, which is read for each login.
+   *
+   * @param path of the file; empty: there is none
+   */
+  public void setPasswordFile(String path) {
+    passwordFile = path.isEmpty() ? null : new PasswordFile(Path.of(path));
+  }
+
+  private Connection login() throws SQLException {
+    if (passwordFile != null) {
+      setPassword(passwordFile.read());
+    }
+    return super.getConnection();
+  }
+
   private HealingConnection connection() {
-    return new HealingConnection(
-        super::getConnection, () -> clients.countActive(), () -> reads.look());
+    return new HealingConnection(this::login, () -> clients.countActive(), () -> reads.look());
   }
 
   /**

@@ -1,7 +1,9 @@
 package io.caravan;
 
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.util.Credentials;
 import java.lang.reflect.Method;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.ParameterMetaData;
 import java.sql.PreparedStatement;
@@ -77,6 +79,18 @@ public class Pool extends HikariDataSource implements CamelContextAware {
   /** How long to wait for any answer. Without it, {@code caravan.socketTimeout} holds. */
   public void setSocketTimeout(int seconds) {
     timeouts.put(SOCKET_TIMEOUT, "" + seconds);
+  }
+
+  /**
+   * The file with the password, which is read for each login.
+   *
+   * @param path of the file; empty: there is none
+   */
+  public void setPasswordFile(String path) {
+    if (!path.isEmpty()) {
+      PasswordFile file = new PasswordFile(Path.of(path));
+      setCredentialsProvider(() -> Credentials.of(getUsername(), file.read()));
+    }
   }
 
   /** What is set in a session of the server, by the name of PostgreSQL's setting. */

@@ -90,12 +90,16 @@ abstract class WithBlog {
   }
 
   Map<String, Object> state() {
+    return state(caravan, "blog");
+  }
+
+  static Map<String, Object> state(Caravan caravan, String client) {
     return caravan
         .hub()
         .getCamelContext()
         .getRegistry()
         .lookupByNameAndType("clients", Clients.class)
-        .standing("blog");
+        .standing(client);
   }
 
   /** Compares the blog with central, as an operator asks for it, and returns what was found. */
