@@ -177,12 +177,10 @@ class ReconcileRequestTest {
 
   /** It takes longer than a comparison of some 100,000 rows. The servers of the tests have none. */
   @Test
-  void nothingIsCompiledForAComparison() {
+  void nothingIsCompiledToJudgeAComparison() {
     String settings = "select proconfig from pg_proc where oid = 'caravan.%s'::regproc";
-    assertThat(central.value(settings.formatted("answer_under"))).contains("jit=off");
     assertThat(central.value(settings.formatted("judge_keys"))).contains("jit=off");
     assertThat(central.value(settings.formatted("since_look"))).contains("jit=off");
-    assertThat(blog.value(settings.formatted("answer"))).contains("jit=off");
   }
 
   private String last() {
