@@ -490,13 +490,7 @@ public final class Statements {
 
   /** The columns of the table's key, in the order of the source's. */
   private List<String> keyColumns(Target target) {
-    List<String> columns = new ArrayList<>();
-    for (String name : sources.get(target.source()).key()) {
-      target.key().entrySet().stream()
-          .filter(entry -> entry.getValue().equals(name))
-          .forEach(entry -> columns.add(entry.getKey()));
-    }
-    return columns;
+    return target.keyColumns(sources.get(target.source()).key());
   }
 
   private String number(Target target) {

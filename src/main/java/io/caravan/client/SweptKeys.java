@@ -53,9 +53,11 @@ public final class SweptKeys {
       Table table = catalog.tables().get(target.table());
       String after = sweep.path("after").isArray() ? sweep.path("after").toString() : "";
       String number = "'%d'::bigint".formatted(TargetNumber.of(client, mapping).get(target));
+      List<String> key = new ArrayList<>();
+      sweep.path("key").forEach(name -> key.add(name.asText()));
       String keys =
           target.isCentrals()
-              ? ofTable(columns(target, sweep.path("key")), table, !after.isEmpty())
+              ? ofTable(target.keyColumns(key), table, !after.isEmpty())
               : NOTED.formatted(number, after.isEmpty() ? "" : " and o.key > ?::jsonb");
       String counted =
           target.isCentrals() ? table.name() : "caravan.replicated as o where o.target = " + number;
@@ -68,17 +70,6 @@ public final class SweptKeys {
       connection.rollback();
       connection.setAutoCommit(true);
     }
-  }
-
-  /** The columns of the table's key, in the order of the source's. */
-  private static List<String> columns(Target target, JsonNode key) {
-    List<String> columns = new ArrayList<>();
-    for (JsonNode name : key) {
-      target.key().entrySet().stream()
-          .filter(entry -> entry.getValue().equals(name.asText()))
-          .forEach(entry -> columns.add(entry.getKey()));
-    }
-    return columns;
   }
 
   private static String ofTable(List<String> columns, Table table, boolean isAfter) {

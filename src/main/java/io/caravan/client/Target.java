@@ -1,5 +1,7 @@
 package io.caravan.client;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -23,6 +25,21 @@ public record Target(
   /** Whether some of the source's rows may not be meant. */
   public boolean isFiltered() {
     return !where.isEmpty();
+  }
+
+  /**
+   * The columns of the table to which the source's key goes, in the order of that key.
+   *
+   * @param sourceKey the columns of the source's key
+   */
+  public List<String> keyColumns(Iterable<String> sourceKey) {
+    List<String> columns = new ArrayList<>();
+    for (String name : sourceKey) {
+      key.entrySet().stream()
+          .filter(entry -> entry.getValue().equals(name))
+          .forEach(entry -> columns.add(entry.getKey()));
+    }
+    return columns;
   }
 
   /** What an error says of it first. */

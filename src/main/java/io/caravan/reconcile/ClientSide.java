@@ -88,7 +88,7 @@ public final class ClientSide implements Side.OfClient {
       String cursor = Sql.of("select " + CURSOR, client).one(connection, row -> row.getString(1));
       return new Survey(
           cursor == null ? "" : cursor,
-          columns(table, keyColumns(target, source)),
+          columns(table, target.keyColumns(source.key())),
           columns(table, target.columns().keySet()),
           known);
     }
@@ -235,16 +235,6 @@ public final class ClientSide implements Side.OfClient {
     Catalog catalog = Catalog.read(connection, List.of(target.table()));
     new MappingCheck(new Mapping(List.of(target)), catalog).check();
     return catalog.tables().get(target.table());
-  }
-
-  private static List<String> keyColumns(Target target, Source source) {
-    List<String> columns = new ArrayList<>();
-    for (String name : source.key()) {
-      target.key().entrySet().stream()
-          .filter(entry -> entry.getValue().equals(name))
-          .forEach(entry -> columns.add(entry.getKey()));
-    }
-    return columns;
   }
 
   private static List<Column> columns(Table table, Iterable<String> names) {
