@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.client.Source;
 import java.math.BigDecimal;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Collection;
@@ -159,16 +158,15 @@ final class Ledger {
   long judge(List<Judged> judged) throws SQLException, Ended {
     return write(
         connection ->
-            one(
-                connection,
-                "select caravan.judge_keys(?, ?, ?, ?::boolean[], ?, ?)",
-                row -> row.getLong(1),
-                run,
-                judged.stream().map(Judged::key).toList(),
-                judged.stream().map(each -> each.verdict().text()).toList(),
-                judged.stream().map(each -> "" + each.isOwned()).toList(),
-                judged.stream().map(each -> orNull(each.spelled())).toList(),
-                judged.stream().map(each -> orNull(each.keyText())).toList()));
+            Sql.of(
+                    "select caravan.judge_keys(?, ?, ?, ?::boolean[], ?, ?)",
+                    run,
+                    judged.stream().map(Judged::key).toList(),
+                    judged.stream().map(each -> each.verdict().text()).toList(),
+                    judged.stream().map(each -> "" + each.isOwned()).toList(),
+                    judged.stream().map(each -> orNull(each.spelled())).toList(),
+                    judged.stream().map(each -> orNull(each.keyText())).toList())
+                .one(connection, row -> row.getLong(1)));
   }
 
   private static String orNull(String text) {
@@ -274,16 +272,15 @@ final class Ledger {
       throw new Ended("the hub stops");
     }
     Kept kept =
-        one(
-            connection,
-            "select coalesce(step, 0), coalesce(rests, false) from caravan.keep_on(?, ?, ?, ?::jsonb, ?, ?)",
-            row -> new Kept(row.getLong(1), row.getBoolean(2)),
-            run,
-            hub,
-            step,
-            checkpoint.map(Checkpoint::json).orElse(null),
-            checkpoint.map(at -> BigDecimal.valueOf(at.share())).orElse(null),
-            restPercent.orElse(null));
+        Sql.of(
+                "select coalesce(step, 0), coalesce(rests, false) from caravan.keep_on(?, ?, ?, ?::jsonb, ?, ?)",
+                run,
+                hub,
+                step,
+                checkpoint.map(Checkpoint::json).orElse(null),
+                checkpoint.map(at -> BigDecimal.valueOf(at.share())).orElse(null),
+                restPercent.orElse(null))
+            .one(connection, row -> new Kept(row.getLong(1), row.getBoolean(2)));
     if (kept.step == 0) {
       throw new Ended("it is no longer this hub's");
     }
@@ -291,41 +288,19 @@ final class Ledger {
     return kept.rests;
   }
 
-  private <T> T read(String sql, Row<T> reading, Object... parameters) throws SQLException {
+  private <T> T read(String sql, Sql.Maker<T> reading, Object... parameters) throws SQLException {
     try (Connection connection = central.getConnection()) {
-      return one(connection, sql, reading, parameters);
+      return Sql.of(sql, parameters).one(connection, reading);
     }
   }
 
   private static Object call(Connection connection, String sql, Object... parameters)
       throws SQLException {
-    return one(connection, sql, row -> null, parameters);
-  }
-
-  private static <T> T one(Connection connection, String sql, Row<T> reading, Object... parameters)
-      throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      for (int i = 0; i < parameters.length; i++) {
-        if (parameters[i] instanceof Collection<?> texts) {
-          statement.setArray(i + 1, connection.createArrayOf("text", texts.toArray()));
-        } else {
-          statement.setObject(i + 1, parameters[i]);
-        }
-      }
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return reading.of(row);
-      }
-    }
+    return Sql.of(sql, parameters).one(connection, row -> null);
   }
 
   private static List<String> texts(ResultSet row, String column) throws SQLException {
     return List.of((String[]) row.getArray(column).getArray());
-  }
-
-  /** Reads a row. */
-  private interface Row<T> {
-    T of(ResultSet row) throws SQLException;
   }
 
   private record Kept(long step, boolean rests) {}

@@ -2,7 +2,6 @@ package io.caravan.reconcile;
 
 import java.math.BigDecimal;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -45,36 +44,30 @@ final class Runs {
    */
   Claim claim(String client, String mapping, Timestamp scheduledAt, BigDecimal percent)
       throws SQLException {
-    try (Connection connection = central.getConnection();
-        PreparedStatement statement = connection.prepareStatement(CLAIM)) {
-      statement.setString(1, client);
-      statement.setString(2, mapping);
-      statement.setString(3, hub);
-      statement.setTimestamp(4, scheduledAt);
-      statement.setBigDecimal(5, percent);
-      statement.setString(6, patience);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        Timestamp equalAt = row.getTimestamp("equal_at");
-        if (row.getObject("run") == null) {
-          return new Claim(Optional.empty(), Optional.ofNullable(equalAt));
-        }
-        Run run =
-            new Run(
-                row.getLong("run"),
-                client,
-                row.getString("source"),
-                row.getString("target"),
-                row.getString("reason"),
-                Optional.ofNullable(row.getString("key")).orElse(""),
-                row.getBoolean("dry_run"),
-                row.getBoolean("confirmed"));
-        Ledger ledger = new Ledger(central, run.id(), hub, row.getLong("step"), isStopping);
-        Checkpoint checkpoint = Checkpoint.parse(row.getString("checkpoint"));
-        return new Claim(
-            Optional.of(new Work(run, ledger, checkpoint)), Optional.ofNullable(equalAt));
-      }
+    try (Connection connection = central.getConnection()) {
+      return Sql.of(CLAIM, client, mapping, hub, scheduledAt, percent, patience)
+          .one(connection, row -> claim(client, row));
     }
+  }
+
+  private Claim claim(String client, ResultSet row) throws SQLException {
+    Optional<Timestamp> equalAt = Optional.ofNullable(row.getTimestamp("equal_at"));
+    if (row.getObject("run") == null) {
+      return new Claim(Optional.empty(), equalAt);
+    }
+    Run run =
+        new Run(
+            row.getLong("run"),
+            client,
+            row.getString("source"),
+            row.getString("target"),
+            row.getString("reason"),
+            Optional.ofNullable(row.getString("key")).orElse(""),
+            row.getBoolean("dry_run"),
+            row.getBoolean("confirmed"));
+    Ledger ledger = new Ledger(central, run.id(), hub, row.getLong("step"), isStopping);
+    Checkpoint checkpoint = Checkpoint.parse(row.getString("checkpoint"));
+    return new Claim(Optional.of(new Work(run, ledger, checkpoint)), equalAt);
   }
 
   /**
@@ -83,12 +76,8 @@ final class Runs {
    * @param cause in words
    */
   void failed(long run, String cause) throws SQLException {
-    try (Connection connection = central.getConnection();
-        PreparedStatement statement = connection.prepareStatement(FAILED)) {
-      statement.setLong(1, run);
-      statement.setString(2, hub);
-      statement.setString(3, cause);
-      statement.execute();
+    try (Connection connection = central.getConnection()) {
+      Sql.of(FAILED, run, hub, cause).each(connection, row -> {});
     }
   }
 

@@ -6,6 +6,8 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -13,11 +15,11 @@ import java.util.stream.Stream;
  * A statement or a piece of one, with its parameters in their order.
  *
  * @param text with a question mark for each parameter
- * @param parameters texts, numbers, and lists of either
+ * @param parameters texts, numbers, and collections of either; they may be null
  */
 record Sql(String text, List<Object> parameters) {
   static Sql of(String text, Object... parameters) {
-    return new Sql(text, List.of(parameters));
+    return new Sql(text, Arrays.asList(parameters));
   }
 
   /** Puts pieces where the format has {@code %s}; their parameters are in the order of these. */
@@ -60,11 +62,11 @@ record Sql(String text, List<Object> parameters) {
   }
 
   private static Object value(Connection connection, Object parameter) throws SQLException {
-    if (!(parameter instanceof List<?> list)) {
+    if (!(parameter instanceof Collection<?> values)) {
       return parameter;
     }
-    boolean areNumbers = !list.isEmpty() && list.get(0) instanceof Long;
-    Array array = connection.createArrayOf(areNumbers ? "bigint" : "text", list.toArray());
+    boolean areNumbers = values.stream().anyMatch(Long.class::isInstance);
+    Array array = connection.createArrayOf(areNumbers ? "bigint" : "text", values.toArray());
     return array;
   }
 
