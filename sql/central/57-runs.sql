@@ -288,6 +288,21 @@ as $$
   where to_regclass(tracked.name) <> tracked.relation
 $$;
 
+-- The digest of the client's own rows in the target of a run, as it last was; null: it is not known.
+create or replace function caravan.own_digest(run bigint)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select v.own
+  from caravan.reconciliation r
+  join caravan.verification v on v.client = r.client and v.source = r.source and v.target = r.target
+  where r.id = own_digest.run
+$$;
+comment on function caravan.own_digest is 'The digest of a client''s own rows';
+
 -- What a run must know of its source. unfit: why it can't be compared; null: it can.
 --   description  key and columns, as a page describes them
 --   rows         about how many
@@ -312,10 +327,7 @@ begin
     description := caravan.describe(array[r.source]) -> r.source;
     rows := caravan.estimated_rows(tracked);
     refused := array(select jsonb_array_elements(caravan.refused_keys(r.client, r.source))::text);
-    own := (
-      select v.own from caravan.verification v
-      where v.client = r.client and v.source = r.source and v.target = r.target
-    );
+    own := caravan.own_digest(run);
   end if;
 end
 $$;

@@ -50,6 +50,11 @@ final class Ledger {
         run);
   }
 
+  /** The digest of the rows that are the client's own, as it last was. */
+  SeededDigest own() throws SQLException {
+    return read("select caravan.own_digest(?)", row -> own(row.getString(1)), run);
+  }
+
   private static SeededDigest own(String json) throws SQLException {
     // An older release has kept it in another form.
     return json == null || !Checkpoint.read(json, JsonNode.class).has("digest")

@@ -212,7 +212,7 @@ final class Reconciliation {
   private void digestAll() throws SQLException, Fault, Ended {
     digest();
     Digest client = at.client().digest();
-    SeededDigest own = ledger.basis().own();
+    SeededDigest own = ledger.own();
     at =
         at.knowing(
             new Checkpoint.Known(
