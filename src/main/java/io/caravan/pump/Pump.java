@@ -155,9 +155,11 @@ public final class Pump {
             ? Optional.empty()
             : applying.statement(turn.client, turn.text);
     turn.isOne = statement.isPresent();
-    headers.put(
-        JdbcConstants.JDBC_PARAMETERS,
-        List.of(turn.text.cursor(), turn.client, turn.standing.step(), turn.text.changes()));
+    if (turn.isOne) {
+      headers.put(
+          JdbcConstants.JDBC_PARAMETERS,
+          List.of(turn.text.cursor(), turn.client, turn.standing.step(), turn.text.changes()));
+    }
     return statement.orElse("");
   }
 

@@ -60,11 +60,6 @@ public final class Turn {
     return standing.cursor() != null && standing.cursor().sweep() != null;
   }
 
-  /** The client's cursor as JSON. */
-  public String cursor() {
-    return standing.cursor().json();
-  }
-
   /** Whether the page brings something. */
   public boolean hasPage() {
     return !page.isEmpty();
