@@ -42,7 +42,8 @@ begin
     continue when to_regrole(role) is null;
     execute format('grant usage on schema caravan to %I', role);
     execute format('grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
-      caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.descriptions, caravan.resend, caravan.find_problems to %I', role);
+      caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.descriptions, caravan.resend, caravan.find_problems,
+      caravan.measure to %I', role);
     execute format('grant execute on function caravan.claim_run, caravan.keep_on, caravan.is_comparable, caravan.source_of_run,
       caravan.unknown_types, caravan.own_digest, caravan.keep_own_digest, caravan.suspect_keys, caravan.suspect_noted, caravan.to_look_at,
       caravan.since_look, caravan.judge_keys, caravan.tally, caravan.keep_findings, caravan.note, caravan.repair,

@@ -11,6 +11,7 @@ begin;
 \ir 45-project.sql
 \ir 46-readers.sql
 \ir 47-problems.sql
+\ir 48-measure.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql
 \ir 56-types.sql

@@ -81,6 +81,11 @@ public final class Bell extends AbstractHealthCheck {
     return silent;
   }
 
+  /** Whether it was last found to be silent. */
+  synchronized boolean isFoundSilent() {
+    return silent;
+  }
+
   @Override
   protected synchronized void doCall(
       HealthCheckResultBuilder builder, Map<String, Object> options) {

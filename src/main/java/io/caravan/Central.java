@@ -89,6 +89,11 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
     }
   }
 
+  /** Whether it answers, as far as is known. */
+  synchronized boolean isUp() {
+    return whyDown().isEmpty();
+  }
+
   /** From now on, failing is no news. */
   @Override
   public synchronized void onContextStopping(CamelContext context) {
@@ -98,13 +103,18 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
   @Override
   protected synchronized void doCall(
       HealthCheckResultBuilder builder, Map<String, Object> options) {
-    Duration silence = Duration.ofNanos(System.nanoTime() - answered);
-    if (!why.isEmpty()) {
-      builder.down().message(why);
-    } else if (silence.compareTo(patience) > 0) {
-      builder.down().message("no answer for " + silence.toSeconds() + " s");
-    } else {
+    String down = whyDown();
+    if (down.isEmpty()) {
       builder.up();
+    } else {
+      builder.down().message(down);
     }
+  }
+
+  private String whyDown() {
+    Duration silence = Duration.ofNanos(System.nanoTime() - answered);
+    return why.isEmpty() && silence.compareTo(patience) > 0
+        ? "no answer for " + silence.toSeconds() + " s"
+        : why;
   }
 }

@@ -43,6 +43,7 @@ final class HealingConnection implements InvocationHandler {
   private PGNotificationListener listener = new PGNotificationListener() {};
   private volatile Connection real;
   private volatile boolean connected;
+  private volatile boolean awake;
   private volatile boolean closed;
 
   HealingConnection(Callable<Connection> source, IntSupplier clients, Watch.Reading reading) {
@@ -54,6 +55,10 @@ final class HealingConnection implements InvocationHandler {
 
   boolean isConnected() {
     return connected && !closed;
+  }
+
+  boolean isAwake() {
+    return awake && isConnected();
   }
 
   /** Cuts the real connection without a word to the server, which may be unreachable. */
@@ -168,7 +173,9 @@ final class HealingConnection implements InvocationHandler {
       for (PGNotification notification : heard) {
         deliver(notification.getPID(), notification.getParameter());
       }
-      if (watch.seesNews(heard.length)) {
+      boolean news = watch.seesNews(heard.length);
+      awake = !watch.isAsleep();
+      if (news) {
         deliver(
             connection.getBackendPID(), watch.hasPage() ? Listener.PAGE_RING : Listener.NEWS_RING);
       } else if (heard.length == 0 && watch.isAsleep()) {

@@ -103,6 +103,11 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
     return current.isConnected();
   }
 
+  /** Whether the hub looks for changes by itself, because it would be rung for too often. */
+  boolean isAwake() {
+    return current.isAwake();
+  }
+
   /** Drops the connection at once, even if the server cannot be reached; a new one follows. */
   public void rebuild() {
     current.drop();

@@ -45,7 +45,7 @@ class JBangTest {
       if (name.equals("central")) {
         database.install(Path.of("sql/central"));
       }
-      database.execute(Files.readString(Path.of("src/test/resources/demo", name + ".sql")));
+      database.execute(Files.readString(Path.of("docker/demo", name + ".sql")));
       databases.put(name, database);
       settings.append(name).append(".url = ").append(database.url()).append('\n');
     }

@@ -36,16 +36,10 @@ public final class ClientFiles implements CamelContextAware {
   private final Map<String, String> broken = new ConcurrentSkipListMap<>();
   private CamelContext context;
   private String pattern = "";
-  private Clients clients = new Clients();
 
   /** Where the files are, for instance {@code file:routes/clients/*.camel.yaml}. */
   public void setPattern(String pattern) {
     this.pattern = pattern;
-  }
-
-  /** Forgets the clients whose files are gone. */
-  public void setClients(Clients clients) {
-    this.clients = clients;
   }
 
   @Override
@@ -96,8 +90,20 @@ public final class ClientFiles implements CamelContextAware {
   }
 
   /** Why which clients are not loaded, by the names of their files. */
-  Map<String, String> broken() {
+  public Map<String, String> broken() {
     return Map.copyOf(broken);
+  }
+
+  /** The clients that have files, those that can't be loaded included. */
+  public synchronized Set<String> names() {
+    Set<String> names = new HashSet<>(broken.keySet());
+    loaded.values().forEach(client -> names.addAll(client.pools));
+    return names;
+  }
+
+  /** Whether the client of a file's name is not loaded. */
+  public boolean isBroken(String client) {
+    return broken.containsKey(client);
   }
 
   private void load(Resource file, String stamp) {
@@ -142,7 +148,9 @@ public final class ClientFiles implements CamelContextAware {
         open.close();
         context.getRegistry().unbind(pool);
       }
-      clients.forget(pool);
+      for (KeptByClient kept : context.getRegistry().findByType(KeptByClient.class)) {
+        kept.forget(pool);
+      }
     }
   }
 

@@ -21,6 +21,7 @@ final class ClientState {
   private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
   private static final Duration PAUSE_FOR_ANOTHER_HUB = Duration.ofSeconds(5);
   private static final String LIVE = "live";
+  private static final String STANDING_BY = "standing by";
 
   private final Logger log;
   private final News news = new News();
@@ -31,9 +32,19 @@ final class ClientState {
   private boolean connected;
   private boolean resting;
   private long restsUntil;
+  private boolean isAtWork;
+  private long hadAll = System.nanoTime();
 
   ClientState(String client) {
     log = LoggerFactory.getLogger("caravan." + client);
+  }
+
+  /** Its pump has begun to work. */
+  synchronized void begins() {
+    if (state.equals(LIVE) && !isAtWork) {
+      hadAll = System.nanoTime();
+    }
+    isAtWork = true;
   }
 
   /** Whether it is to be left alone for now. */
@@ -51,6 +62,10 @@ final class ClientState {
     backoff.reset();
     connected = true;
     resting = false;
+    if (!isBehind) {
+      isAtWork = false;
+      hadAll = System.nanoTime();
+    }
     become(isBehind ? "catching up" : LIVE, "");
   }
 
@@ -59,7 +74,7 @@ final class ClientState {
     backoff.reset();
     connected = true;
     rest(PAUSE_FOR_ANOTHER_HUB.toNanos());
-    become("standing by", "another hub serves it");
+    become(STANDING_BY, "another hub serves it");
   }
 
   /**
@@ -72,6 +87,23 @@ final class ClientState {
     rest(backoff.failed(atCentral ? LONGEST_PAUSE_FOR_CENTRAL : LONGEST_PAUSE));
     become(
         cause.isLasting() ? "paused" : "waiting", (atCentral ? "central: " : "") + cause.message());
+  }
+
+  /** Its state in a word or two. */
+  synchronized String state() {
+    return state;
+  }
+
+  /**
+   * For how long it has not had all that there was, in seconds, if there was anything: nobody knows
+   * while it cannot be asked. NaN: another hub knows.
+   */
+  synchronized double lagSeconds() {
+    if (state.equals(STANDING_BY)) {
+      return Double.NaN;
+    }
+    boolean hasAll = state.equals(LIVE) && !isAtWork;
+    return hasAll ? 0 : (System.nanoTime() - hadAll) / 1e9;
   }
 
   /** Its state, why and since when, and whether its connection works. */

@@ -5,6 +5,7 @@ import io.caravan.CentralFailure;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.camel.CamelContext;
@@ -14,7 +15,7 @@ import org.apache.camel.ExchangeProperty;
 import org.apache.camel.Header;
 
 /** What the clients' pumps report and ask, by the client's name. */
-public final class Clients implements CamelContextAware {
+public final class Clients implements CamelContextAware, KeptByClient {
   private static final String CENTRAL = "jdbc://central?";
 
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
@@ -34,6 +35,11 @@ public final class Clients implements CamelContextAware {
   /** Whether a client's failure is told in the database's own words, which may quote row data. */
   public void setErrorMessages(boolean showsMessages) {
     this.showsMessages = showsMessages;
+  }
+
+  /** A client's pump has begun to work. Whatever becomes of that is reported. */
+  public void begins(String client) {
+    client(client).state.begins();
   }
 
   /** Whether a client is to be left alone: its time has not come yet. */
@@ -112,8 +118,8 @@ public final class Clients implements CamelContextAware {
     }
   }
 
-  /** A client is no more. */
-  void forget(String client) {
+  @Override
+  public void forget(String client) {
     clients.remove(client);
   }
 
@@ -125,6 +131,28 @@ public final class Clients implements CamelContextAware {
   /** How a client stands: its state, why and since when, and whether its connection works. */
   public Map<String, Object> standing(String client) {
     return client(client).state.standing();
+  }
+
+  /** The clients that have been woken. */
+  public Set<String> names() {
+    return Set.copyOf(clients.keySet());
+  }
+
+  /** The state of a client, in a word or two; empty: it was not woken yet, or is no more. */
+  public String state(String client) {
+    Client known = clients.get(client);
+    return known == null ? "" : known.state.state();
+  }
+
+  /** For how long a client has not had all that there was, in seconds; NaN: nobody here knows. */
+  public double lagSeconds(String client) {
+    Client known = clients.get(client);
+    return known == null ? Double.NaN : known.state.lagSeconds();
+  }
+
+  /** The cursor that a client had when it was last seen; empty: it was not seen yet. */
+  public Optional<Cursor> cursor(String client) {
+    return Optional.ofNullable(clients.get(client)).flatMap(known -> known.seen.cursor());
   }
 
   /** How each client stands that has been woken, by name. */

@@ -13,6 +13,7 @@ final class LastSeen {
 
   private long step = UNKNOWN;
   private Standing standing;
+  private Cursor cursor;
   private String mapping = "";
   private long askedAt;
 
@@ -55,7 +56,13 @@ final class LastSeen {
   synchronized void stands(String mapping, Standing here) {
     this.mapping = mapping;
     standing = here;
+    cursor = here.cursor();
     step = here.step();
+  }
+
+  /** The cursor that it had when this hub last brought it somewhere; empty: never yet. */
+  synchronized Optional<Cursor> cursor() {
+    return Optional.ofNullable(cursor);
   }
 
   /** Another hub was quicker: it is to be asked where it stands. */

@@ -80,6 +80,7 @@ public final class Pump {
    */
   public Turn begin(
       String client, String mapping, int pageRows, int pageBytes, int mostDeadLetters) {
+    clients.begins(client);
     return new Turn(client, mapping, reads.wokenAt(), pageRows, pageBytes, mostDeadLetters);
   }
 
@@ -119,6 +120,7 @@ public final class Pump {
             turn.pageRows,
             turn.pageBytes,
             turn.wokenAt);
+    turn.readAt = System.nanoTime();
     if (turn.hasPage()) {
       turn.text = new PageText(turn.page.text());
     } else if (!turn.page.isShared()) {
@@ -213,8 +215,12 @@ public final class Pump {
     Applied applied = turn.applied;
     switch (applied.outcome()) {
       case APPLIED -> {
+        long now = System.nanoTime();
+        counters.applied(turn.client, applied.written(), applied.removed(), now - turn.readAt);
+        if (turn.standing.cursor() != null && !turn.standing.isBehind()) {
+          counters.delivered(now - turn.wokenAt);
+        }
         turn.standing = turn.standing.at(applied.step(), applied.cursor());
-        counters.applied(turn.client, applied.written(), applied.removed());
         log(turn)
             .info(
                 "{}: {} written, {} removed",

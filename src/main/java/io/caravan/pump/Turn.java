@@ -25,6 +25,7 @@ public final class Turn {
   boolean unsure;
   boolean isServedByAnother;
   Page page;
+  long readAt;
   PageText text;
   List<Refusal> breaches = List.of();
   boolean isOne;

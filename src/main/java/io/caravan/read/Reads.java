@@ -3,6 +3,7 @@ package io.caravan.read;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
+import io.caravan.client.KeptByClient;
 import io.caravan.client.Standing;
 import io.caravan.client.Wanted;
 import java.sql.SQLException;
@@ -19,7 +20,7 @@ import org.apache.camel.Body;
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
  * {@link Chains} and {@link Fills}.
  */
-public final class Reads {
+public final class Reads implements KeptByClient {
   // As many threads as there are chains in the midst of a backlog, and fills.
   private final Executor ahead =
       Executors.newCachedThreadPool(
@@ -118,6 +119,11 @@ public final class Reads {
    */
   public void refused(String client) {
     refusedAt.put(client, System.nanoTime());
+  }
+
+  @Override
+  public void forget(String client) {
+    refusedAt.remove(client);
   }
 
   private Page readToFill(Fills.Place place) throws CentralFailure {

@@ -3,9 +3,8 @@ package io.caravan.reconcile;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.Cause;
 import io.caravan.Fault;
+import io.caravan.client.KeptByClient;
 import io.caravan.client.Mapping;
-import io.micrometer.core.instrument.Gauge;
-import io.micrometer.core.instrument.MeterRegistry;
 import java.math.BigDecimal;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -16,6 +15,7 @@ import java.util.Date;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -36,10 +36,9 @@ import org.slf4j.LoggerFactory;
 /**
  * Which clients can be reconciled and when each is to be, as their pumps tell; and the runs that
  * this hub works for. For a client there is one at a time here; between hubs, central sees to that.
- * The gauge {@code caravan.verified.age} tells how long ago a client was shown to be equal to
- * central.
  */
-public final class Reconciler implements CamelContextAware, OnCamelContextStopping, AutoCloseable {
+public final class Reconciler
+    implements CamelContextAware, OnCamelContextStopping, KeptByClient, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Reconciler.class);
   private static final String PATIENCE = "2 minutes";
   private static final int IDLE_SECONDS = 5;
@@ -47,6 +46,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
   private static final int LONGEST_PAUSE_MILLIS = 1000;
 
   private final Map<String, Client> clients = new ConcurrentHashMap<>();
+  private final Set<String> worked = ConcurrentHashMap.newKeySet();
   private final ExecutorService threads =
       new ThreadPoolExecutor(
           0,
@@ -110,7 +110,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
       @Header("mapping") String mapping,
       @Header("schedule") String schedule)
       throws ParseException {
-    clients.computeIfAbsent(client, this::measured).is(mapping, schedule);
+    clients.computeIfAbsent(client, name -> new Client()).is(mapping, schedule);
   }
 
   /** Whether somebody rings for clients to be compared. */
@@ -120,19 +120,13 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
 
   /** The clients that nobody here works for; from now on, the caller does. */
   public List<String> claim() {
-    return stopping
-        ? List.of()
-        : clients.entrySet().stream()
-            .filter(entry -> entry.getValue().claim())
-            .map(Map.Entry::getKey)
-            .sorted()
-            .toList();
+    return stopping ? List.of() : clients.keySet().stream().filter(worked::add).sorted().toList();
   }
 
   /** Works for a client, run after run, for as long as central has something to do. */
   public void work(@Header("client") String client) throws SQLException, Fault {
     Client known = clients.get(client);
-    for (boolean goesOn = true; goesOn && !stopping; ) {
+    for (boolean goesOn = known != null; goesOn && !stopping; ) {
       String mapping = known.mapping();
       Runs.Claim claim = runs().claim(client, mapping, known.scheduledAt(), percentOfEach());
       claim.equalAt().ifPresent(known::shown);
@@ -201,7 +195,26 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
 
   /** Nobody works for a client any more. */
   public void release(@Header("client") String client) {
-    clients.get(client).release();
+    Client known = clients.get(client);
+    if (known != null) {
+      known.release();
+    }
+    worked.remove(client);
+  }
+
+  /** A run that is under way for it fails, and is no news. */
+  @Override
+  public void forget(String client) {
+    clients.remove(client);
+  }
+
+  /**
+   * How long ago a client was shown to be equal to central, in seconds; NaN: never, for all it is
+   * known here.
+   */
+  public double age(String client) {
+    Client known = clients.get(client);
+    return known == null ? Double.NaN : known.age();
   }
 
   /**
@@ -211,6 +224,9 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
   public void failed(@Header("client") String client, @ExchangeException Exception error) {
     Cause cause = Cause.of(error, showsMessages);
     Client known = clients.get(client);
+    if (known == null) {
+      return;
+    }
     if (!stopping && !cause.isOfTheConnection() && known.run().isPresent()) {
       try {
         runs().failed(known.run().get().id(), cause.message());
@@ -223,20 +239,6 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
     }
   }
 
-  private Client measured(String name) {
-    Client client = new Client();
-    MeterRegistry registry = context.getRegistry().findSingleByType(MeterRegistry.class);
-    if (registry != null) {
-      Gauge.builder("caravan.verified.age", client, Client::age)
-          .description("Since when a client has not been shown to be equal to central")
-          .baseUnit("seconds")
-          .tag("client", name)
-          .strongReference(true)
-          .register(registry);
-    }
-    return client;
-  }
-
   /** One client. */
   private static final class Client {
     private String mapping = "";
@@ -246,7 +248,6 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
     private Timestamp scheduledAt;
     private Timestamp equalAt;
     private String told = "";
-    private boolean claimed;
     private Optional<Run> run = Optional.empty();
 
     synchronized void is(String mapping, String schedule) throws ParseException {
@@ -257,14 +258,7 @@ public final class Reconciler implements CamelContextAware, OnCamelContextStoppi
       this.mapping = mapping;
     }
 
-    synchronized boolean claim() {
-      boolean free = !claimed;
-      claimed = true;
-      return free;
-    }
-
     synchronized void release() {
-      claimed = false;
       run = Optional.empty();
     }
 

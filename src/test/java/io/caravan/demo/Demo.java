@@ -18,7 +18,7 @@ import org.apache.camel.main.Main;
  * routes/clients/}, and the hub between them. Each line of standard input is run as SQL in central.
  */
 public final class Demo {
-  private static final Path TABLES = Path.of("src/test/resources/demo");
+  private static final Path TABLES = Path.of("docker/demo");
 
   private final Postgres server = new Postgres(Map.of());
   private final Map<String, Database> databases = new LinkedHashMap<>();
@@ -33,7 +33,7 @@ public final class Demo {
    * @throws Exception if a file of the demo cannot be read
    */
   public static void main(String[] args) throws Exception {
-    System.setProperty("log4j2.configurationFile", TABLES.resolve("log4j2.properties").toString());
+    System.setProperty("log4j2.configurationFile", "src/test/resources/demo/log4j2.properties");
     Demo demo = new Demo();
     Runtime.getRuntime().addShutdownHook(new Thread(demo::stop, "demo-stop"));
     demo.start();
