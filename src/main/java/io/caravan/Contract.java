@@ -44,10 +44,14 @@ public final class Contract {
   /**
    * Reads all schemas of a folder.
    *
+   * @param folder its path; empty: there are none
    * @throws IOException if one of them cannot be read
    * @throws IllegalArgumentException if one of them is no JSON schema
    */
   public void setFolder(String folder) throws IOException {
+    if (folder.isEmpty()) {
+      return;
+    }
     JsonSchemaFactory factory = JsonSchemaFactory.getInstance(VersionFlag.V202012);
     try (DirectoryStream<Path> files = Files.newDirectoryStream(Path.of(folder), "*" + SUFFIX)) {
       for (Path file : files) {

@@ -6,12 +6,17 @@ import static org.awaitility.Awaitility.await;
 import io.caravan.Postgres.Database;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.spi.ToolProvider;
+import java.util.stream.Stream;
 import org.apache.commons.io.FileUtils;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterEach;
@@ -114,9 +119,50 @@ class JBangTest {
     awaitLong().untilAsserted(() -> assertThat(blog("nickname")).isEqualTo("ADA SMITH42"));
   }
 
-  private void run(String option) {
-    camel =
-        JBang.start(project, LOG, "run", "application.properties", option, "--logging-color=false");
+  @Test
+  void camelRunNeedsNoCheckout() throws IOException {
+    Path folder = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "jbang");
+    Files.copy(project.resolve("target/caravan.jar"), folder.resolve("caravan.jar"));
+    Path clients = Files.createDirectory(folder.resolve("clients"));
+    Files.copy(Path.of("routes/clients/blog.camel.yaml"), clients.resolve("blog.camel.yaml"));
+    Files.writeString(
+        folder.resolve("application.properties"),
+        Files.readString(Path.of("target/classes/caravan/application.properties"))
+            + Files.readString(Path.of("target/classes/caravan/jbang.properties"))
+            + "central.url = %s\n".formatted(databases.get("central").url())
+            + "blog.url = %s\n".formatted(databases.get("blog").url()));
+    project = folder;
+
+    run();
+
+    awaitLong().untilAsserted(() -> assertThat(count("blog", "members")).isEqualTo("1001"));
+    databases.get("central").execute("update users set email = 'new@example.org' where id = 42");
+    awaitLong().untilAsserted(() -> assertThat(blog("mail")).isEqualTo("new@example.org"));
+  }
+
+  @Test
+  void theJarHasTheSqlOfCentral() throws IOException {
+    Path jar = project.resolve("target/caravan.jar");
+    Path extracted = Files.createDirectory(project.resolve("sql-of-the-jar"));
+    try (FileSystem files = FileSystems.newFileSystem(jar)) {
+      try (Stream<Path> scripts = Files.list(files.getPath("caravan/sql/central"))) {
+        for (Path script : (Iterable<Path>) scripts::iterator) {
+          Files.copy(script, extracted.resolve(script.getFileName().toString()));
+        }
+      }
+    }
+
+    Database central = Postgres.shared().createDatabase("central");
+    central.install(extracted);
+
+    assertThat(central.query("table caravan.problems")).isEmpty();
+  }
+
+  private void run(String... options) {
+    List<String> arguments = new ArrayList<>(List.of("run", "application.properties"));
+    arguments.addAll(List.of(options));
+    arguments.add("--logging-color=false");
+    camel = JBang.start(project, LOG, arguments.toArray(String[]::new));
   }
 
   private static String log() {
