@@ -105,6 +105,13 @@ comment on column caravan.dead_letter.client is 'Who refuses it; * where it brea
 comment on column caravan.dead_letter.key_hash is 'Stands for the key in the index, which has no room for a long one';
 comment on column caravan.dead_letter.reason is 'Why it was given up';
 
+create table if not exists caravan.hub_client (
+  hub    name not null,
+  client text not null,
+  constraint hub_client_pk primary key (hub, client)
+);
+comment on table caravan.hub_client is 'The clients to which the login of a hub is limited; a login that is not here serves any';
+
 -- The state of the cleaning, one row, and what it is about to remove.
 create table if not exists caravan.cleaning (
   only_one boolean not null default true,

@@ -18,9 +18,46 @@ begin
 end
 $$;
 
--- Lets the login of a hub read these sources and no others. It is to be in caravan_limited_hub, and not in caravan_hub.
+-- Raises that the caller's login is limited, and may not speak for a client, or of one of these sources. What is not tracked
+-- is nobody's.
+create or replace function caravan.check_hub(client text, sources text[])
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not coalesce(pg_has_role(session_user, to_regrole('caravan_limited_hub'), 'member'), false) then
+    return;
+  end if;
+  if exists (select from caravan.hub_client h where h.hub = session_user)
+    and not exists (select from caravan.hub_client h where h.hub = session_user and h.client = check_hub.client)
+  then
+    raise exception '% may not serve the client %', session_user, client
+      using errcode = 'insufficient_privilege',
+        hint = format('select caravan.allow(%L, …, %L)', session_user, array[client]);
+  end if;
+  perform caravan.check_reader(s) from caravan.source s where s.name = any (sources);
+end
+$$;
+
+-- The same of the client and the source of a run.
+create or replace function caravan.check_run(run bigint)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform caravan.check_hub(r.client, array[r.source]) from caravan.reconciliation r where r.id = run;
+end
+$$;
+
+-- Lets the login of a hub read these sources and no others, and speak for these clients and no others (null: for any; '*' is
+-- who refuses what breaks a contract). It is to be in caravan_limited_hub, and not in caravan_hub.
 -- To be called by the owner of the schema caravan.
-create or replace function caravan.allow(hub name, sources text[])
+drop function if exists caravan.allow(name, text[]);
+create or replace function caravan.allow(hub name, sources text[], clients text[] default null)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -44,6 +81,8 @@ begin
     execute format(case when source.name = any (sources) then 'grant select on caravan.rows_%s to %I'
       else 'revoke select on caravan.rows_%s from %I' end, source.id, hub);
   end loop;
+  delete from caravan.hub_client h where h.hub = allow.hub;
+  insert into caravan.hub_client (hub, client) select distinct allow.hub, c from unnest(clients) as c;
 end
 $$;
-comment on function caravan.allow is 'Limits the login of a hub to sources';
+comment on function caravan.allow is 'Limits the login of a hub to sources, and to clients';

@@ -49,6 +49,7 @@ declare
   example record;
   retried caravan.dead_letter[];
 begin
+  perform caravan.check_hub(client, array(select r ->> 'source' from jsonb_array_elements(refused) as r));
   refusals := (
     select coalesce(jsonb_agg(r), '[]')
     from jsonb_array_elements(refused) as r
@@ -97,6 +98,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform caravan.check_hub(client, array(
+    select jsonb_object_keys(page -> 'changes') union select jsonb_array_elements_text(page -> 'cleared')
+  ));
   update caravan.dead_letter d
   set state = 'resolved'
   where d.client = resolve.client and d.state in ('retrying', 'open')
@@ -132,6 +136,7 @@ declare
   upto constant pg_snapshot := cursor #>> '{window,upto}';
   after constant bigint := cursor #>> '{window,after}';
 begin
+  perform caravan.check_hub(client, '{}');
   perform caravan.touch(array(
     with new as materialized (
       select * from caravan.change where xid >= pg_snapshot_xmax(since)

@@ -171,6 +171,7 @@ as $$
 declare
   chosen caravan.reconciliation;
 begin
+  perform caravan.check_hub(client, array(select t ->> 'source' from jsonb_array_elements(mapping) as t));
   perform caravan.note_targets(client, mapping);
   select case when bool_and(v.equal_at is not null) then min(v.equal_at) end into equal_at
   from caravan.verification v where v.client = claim_run.client;
@@ -229,6 +230,7 @@ declare
   r caravan.reconciliation;
   rests_until timestamptz;
 begin
+  perform caravan.check_run(run);
   select * into r
   from caravan.reconciliation c
   where c.id = keep_on.run and c.step = keep_on.step and c.hub = keep_on.hub and c.state = 'running'
@@ -296,6 +298,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(own_digest.run);
   select v.own
   from caravan.reconciliation r
   join caravan.verification v on v.client = r.client and v.source = r.source and v.target = r.target
@@ -320,6 +323,7 @@ declare
   r constant caravan.reconciliation := (select c from caravan.reconciliation c where c.id = source_of_run.run);
   tracked constant caravan.source := (select s from caravan.source s where s.name = r.source);
 begin
+  perform caravan.check_run(run);
   unfit := case when tracked.id is null then 'it is no longer tracked' else caravan.replaced_by_another(tracked) end;
   if unfit is null then
     id := tracked.id;
@@ -353,6 +357,7 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(keep_own_digest.run);
   update caravan.verification v
   set own = keep_own_digest.own
   from caravan.reconciliation r
@@ -398,6 +403,7 @@ declare
     select s.id from caravan.reconciliation r join caravan.source s on s.name = r.source where r.id = suspect_keys.run
   );
 begin
+  perform caravan.check_run(run);
   insert into caravan.suspect (run, key)
   select suspect_keys.run, k.key
   from (
@@ -419,6 +425,7 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(suspect_noted.run);
   insert into caravan.suspect (run, key)
   select suspect_noted.run, k::jsonb
   from unnest(keys) as k, caravan.reconciliation r
@@ -438,6 +445,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(to_look_at.run);
   select coalesce(array_agg(s.key::text), '{}'), coalesce(min(s.looks), 0), (
       select array(select jsonb_array_elements(caravan.refused_keys(r.client, r.source))::text)
       from caravan.reconciliation r where r.id = to_look_at.run
@@ -476,6 +484,7 @@ declare
   after constant bigint := cursor #>> '{window,after}';
   unseen jsonb[];
 begin
+  perform caravan.check_run(run);
   is_comparable := caravan.is_comparable(cursor, r.source);
   if not is_comparable then
     return;
@@ -513,6 +522,7 @@ set enable_nestloop = off  -- PostgreSQL takes the keys for few
 set jit = off
 as $$
 begin
+  perform caravan.check_run(run);
   -- A key that central writes in another way: central has no row of this key, and one of the other.
   insert into caravan.suspect (run, key)
   select judge_keys.run, k::jsonb from unnest(judge_keys.spelled) as k where k is not null
@@ -546,6 +556,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(tally.run);
   select count(*) filter (where verdict = 'missing'), count(*) filter (where verdict = 'stale'),
     count(*) filter (where verdict = 'surplus'), count(*) filter (where verdict = 'orphaned'),
     count(*) filter (where verdict = 'own'), count(*) filter (where verdict = 'changing'),
@@ -596,6 +607,7 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(keep_findings.run);
   update caravan.reconciliation r
   set compared = keep_findings.compared, missing = keep_findings.missing, stale = keep_findings.stale,
     surplus = keep_findings.surplus, own = keep_findings.own, skipped = keep_findings.skipped,
@@ -622,6 +634,7 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(note.run);
   update caravan.reconciliation r set notes = r.notes || note.notes where r.id = note.run
 $$;
 comment on function caravan.note is 'Adds to what a run has to say';
@@ -635,6 +648,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform caravan.check_run(run);
   delete from caravan.suspect s
   where s.run = repair.run and s.verdict not in ('missing', 'stale', 'surplus', 'orphaned');
   insert into caravan.change (source, key, again)
@@ -656,6 +670,7 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(end_run.run);
   update caravan.reconciliation r
   set state = end_run.state, ended_at = clock_timestamp(), notes = r.notes || array_remove(array[end_run.note], null),
     checkpoint = null
@@ -677,6 +692,7 @@ as $$
 declare
   r caravan.reconciliation;
 begin
+  perform caravan.check_run(run);
   update caravan.reconciliation c
   set repaired = finish_run.repaired, skipped = c.skipped + finish_run.skipped, notes = c.notes || finish_run.notes
   where c.id = finish_run.run
@@ -709,6 +725,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(progress.run);
   select case
     when r.state = 'running' then
       case when r.share between 0.01 and 0.99
@@ -734,6 +751,7 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+  select caravan.check_run(run_failed.run);
   update caravan.reconciliation c
   set failures = failures + 1, notes = case when failures >= 4 then notes || cause else notes end,
     state = case when failures >= 4 then 'failed' else state end,

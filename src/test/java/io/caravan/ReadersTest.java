@@ -16,6 +16,16 @@ import org.junit.jupiter.api.Test;
 
 /** The login of a hub can be limited to sources, in central. */
 class ReadersTest {
+  private static final String BURY =
+      """
+      select caravan.bury('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
+      """;
+  private static final String RESOLVE = "select caravan.resolve('%s', '{%s}', '[]')";
+  private static final String CLAIM =
+      """
+      select run from caravan.claim_run('%s', '[{"source": "public.%s", "table": "public.t"}]', 'hub', null, 0)
+      """;
+
   private final Database central = Postgres.shared().createDatabase("central");
   private final String hub = "hub_of_" + central.name();
 
@@ -116,6 +126,81 @@ class ReadersTest {
     assertThatThrownBy(
             () -> central.execute("select caravan.allow('%s', '{public.user}')".formatted(hub)))
         .hasMessageContaining("'public.user' is not tracked");
+  }
+
+  @Test
+  void aLimitedHubSpeaksOfNoDeadLettersButThoseOfWhatItWasAllowed() throws SQLException {
+    central.execute(BURY.formatted("shop", "salaries"));
+
+    assertThatThrownBy(() -> asHub(BURY.formatted("blog", "salaries")))
+        .hasMessageContaining("may not read the source public.salaries");
+    assertThatThrownBy(
+            () -> asHub(RESOLVE.formatted("shop", "\"changes\": {\"public.salaries\": [[[1]]]}")))
+        .hasMessageContaining("may not read the source public.salaries");
+    assertThatThrownBy(() -> asHub(RESOLVE.formatted("shop", "\"cleared\": [\"public.salaries\"]")))
+        .hasMessageContaining("may not read the source public.salaries");
+    asHub(BURY.formatted("blog", "users"));
+    asHub(RESOLVE.formatted("blog", "\"changes\": {\"public.users\": [[[1], \"Ada\"]]}"));
+
+    assertThat(letters()).isEqualTo("shop public.salaries open, blog public.users resolved");
+  }
+
+  @Test
+  void aHubThatIsLimitedToClientsSpeaksForNoOther() throws SQLException {
+    central.execute("select caravan.allow('%s', '{public.users}', '{blog}')".formatted(hub));
+    central.execute(BURY.formatted("shop", "users"));
+    String cursor = central.value("select jsonb_build_object('snapshot', pg_current_snapshot())");
+
+    for (String client : new String[] {"shop", "*"}) {
+      for (String call :
+          new String[] {
+            BURY.formatted(client, "users"),
+            RESOLVE.formatted(client, "\"changes\": {\"public.users\": [[[1], \"Ada\"]]}"),
+            "select caravan.resend('%s', '%s')".formatted(client, cursor),
+            CLAIM.formatted(client, "users")
+          }) {
+        assertThatThrownBy(() -> asHub(call))
+            .hasMessageContaining("may not serve the client " + client)
+            .hasMessageContaining("select caravan.allow(");
+      }
+    }
+    asHub(BURY.formatted("blog", "users"));
+    asHub("select caravan.resend('blog', '%s')".formatted(cursor));
+    asHub(CLAIM.formatted("blog", "users"));
+
+    assertThat(letters()).isEqualTo("shop public.users open, blog public.users open");
+  }
+
+  @Test
+  void aLimitedHubTouchesNoRunsButThoseOfWhatItWasAllowed() throws SQLException {
+    central.execute(
+        "select caravan.note_targets('shop', '[{\"source\": \"public.salaries\", \"table\": \"public.pay\"}]')");
+    central.execute("select caravan.reconcile('shop')");
+    String run = central.value("select id from caravan.reconciliation");
+
+    assertThatThrownBy(() -> asHub(CLAIM.formatted("shop", "salaries")))
+        .hasMessageContaining("may not read the source public.salaries");
+    for (String call :
+        new String[] {
+          "end_run(%s, 'done')",
+          "finish_run(%s, true)",
+          "repair(%s)",
+          "suspect_keys(%s, '{[1]}')",
+          "suspect_noted(%s, '{[1]}')",
+          "run_failed(%s, '', '')",
+          "source_of_run(%s)",
+          "note(%s, '{}')",
+          "progress(%s)"
+        }) {
+      assertThatThrownBy(() -> asHub("select caravan." + call.formatted(run)))
+          .hasMessageContaining("may not read the source public.salaries");
+    }
+    assertThat(central.value("select state from caravan.reconciliation")).isEqualTo("requested");
+  }
+
+  private String letters() {
+    return central.value(
+        "select string_agg(concat_ws(' ', client, source, state), ', ' order by id) from caravan.dead_letter");
   }
 
   private String read(String source) {
