@@ -1,7 +1,8 @@
 -- The functions by which the rows of a source are read.
 
 -- Makes the functions of one source:
---   scan_N(after)   the keys and rows that follow a key, in the order of the key
+--   scan_N(after)   the keys and rows that follow a key, in the order of the key; of a row that is larger than `largest`
+--                   only how many bytes the texts of its wanted values have
 --   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
 -- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
 -- They belong to the owner of the schema, whoever tracks the table. Over the view, and so with the rights of whoever calls
@@ -23,10 +24,7 @@ as $$
 declare
   n constant int := source.id;
   -- In the order in which a page names the columns.
-  row_text constant text := format('array_to_json(array[%s])::text', (
-    select string_agg(caravan.text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position)
-    from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position)
-  ));
+  row_text constant text := caravan.row_text(source, 'scan_' || n);
   readers text[];
   key_columns text;
   key_of text;
@@ -54,8 +52,10 @@ begin
   follows := caravan.follows(source, 'scan_' || n || '.after');
 
   -- Two branches, so that each is an index scan that stops after `most` rows.
+  execute format('drop function if exists caravan.scan_%s(jsonb, int)', n);
   execute format($f$
-    create or replace function caravan.scan_%1$s(after jsonb, most int) returns table (key jsonb, "row" text)
+    create or replace function caravan.scan_%1$s(after jsonb, most int, wanted text[], largest int)
+    returns table (key jsonb, "row" text)
     language sql stable
     begin atomic
       (select %6$s, %3$s from only %2$s as t where scan_%1$s.after is null order by %4$s limit scan_%1$s.most)
@@ -114,6 +114,34 @@ begin
   end if;
   execute format('revoke all on function caravan.found_%1$s from public; grant execute on function caravan.found_%1$s to public', n);
 end
+$$;
+
+-- The text of a row t, in a function with the arguments `wanted`, the columns that are, null for all, and `largest`. The size
+-- of a text is known without reading it; of other types, the texts are made once.
+create or replace function caravan.row_text(source caravan.source, function text)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with parts as (
+    select 'v' || position as v, caravan.text_of('t.' || quote_ident(c), type) as value, t.typlen < 0 and type <> 'numeric' as may_be_large,
+      case when c = any (source.key) then 'true' else format('(%s.wanted is null or %L = any (%1$s.wanted))', function, c) end as is_wanted,
+      position
+    from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position),
+      caravan.column_type(source.relation, c) as type
+    join pg_type t on t.oid = type::regtype
+  ), row as (
+    select format('array_to_json(array[%s])::text', string_agg('r.' || v, ', ' order by position)) as text,
+      string_agg(format('coalesce(octet_length(r.%s)::bigint, 0)', v), ' + ' order by position) filter (where may_be_large) as size,
+      string_agg(case when may_be_large then format('case when %s then %s end', is_wanted, value) else value end || ' as ' || v, ', '
+        order by position) as values
+    from parts
+  )
+  select format('(select %s from (select %s offset 0) as r)',
+    case when size is null then text else format('case when %1$s > %2$s.largest then (%1$s)::text else %3$s end', size, function, text) end,
+    values)
+  from row
 $$;
 
 -- A value of a key, as it is in the log, in its column's type. Casts between PostgreSQL's own types and a superuser's are

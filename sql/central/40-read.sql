@@ -120,16 +120,17 @@ immutable
 return '[' || key::text || case when "row" is null then ']' else ', ' || substr("row", 2) end;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
-drop function if exists caravan.page(jsonb, text[], text[], text[]);
-create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[])
+drop function if exists caravan.page(jsonb, text[], text[], text[]), caravan.page(jsonb, text[], text[], text[], text[]);
+create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[], oversized text[])
 returns text
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format('{"cursor": %s, "sources": %s, "cleared": %s, "gone": %s, "changes": {%s}}',
-    cursor, caravan.describe(names || cleared), to_json(cleared), to_json(gone), (
+  return format('{"cursor": %s, "sources": %s, "cleared": %s, "gone": %s, %s"changes": {%s}}',
+    cursor, caravan.describe(names || cleared), to_json(cleared), to_json(gone),
+    case when oversized <> '{}' then format('"oversized": [%s], ', array_to_string(oversized, ', ')) end, (
       select string_agg(format('%s: [%s]', to_json(name), list), ', ')
       from (
         select name, string_agg(item, ', ' order by position) as list
@@ -157,9 +158,11 @@ begin
 end
 $$;
 
--- The next page of a fill: the rows that follow the last key, at most max_rows of them and about max_bytes.
+-- The next page of a fill: the rows that follow the last key, at most max_rows of them and about max_bytes. Those that are
+-- larger than `largest` with the wanted columns (null: all) are named, and not sent.
+drop function if exists caravan.fill_page(jsonb, int, int);
 create or replace function caravan.fill_page(
-  inout cursor jsonb, max_rows int, max_bytes int,
+  inout cursor jsonb, max_rows int, max_bytes int, wanted text[], largest int,
   out page text, out progress text
 )
 language plpgsql
@@ -174,19 +177,26 @@ declare
   filled bigint := cursor #>> '{fill,rows}';
   bytes bigint := 0;
   items text[] := '{}';
+  oversized text[] := '{}';
   changes int;
   cut boolean := false;
   seconds numeric;
   next record;
 begin
-  for next in execute format('select key, "row" from caravan.scan_%s($1, $2)', source.id) using after, max_rows loop
+  for next in
+    execute format('select key, "row" from caravan.scan_%s($1, $2, $3, $4)', source.id) using after, max_rows, wanted, largest
+  loop
     cut := bytes >= max_bytes;
     exit when cut;
-    items := items || caravan.item(next.key, next.row);
+    if starts_with(next.row, '[') then
+      items := items || caravan.item(next.key, next.row);
+    else
+      oversized := oversized || format('[%s, %s, %s]', to_json(source.name), next.key, next.row);
+    end if;
     bytes := bytes + octet_length(next.row);
     after := next.key;
   end loop;
-  changes := cardinality(items);
+  changes := cardinality(items) + cardinality(oversized);
   filled := filled + changes;
   seconds := greatest(extract(epoch from clock_timestamp() - since), 0.001);
 
@@ -201,7 +211,7 @@ begin
     cursor := jsonb_set(cursor - 'fill', array['filled', source.name], cursor #> '{fill,mark}');
     progress := format('all %s rows of %s, in %s s', filled, source.name, round(seconds, 1));
   end if;
-  page := caravan.page(cursor, '{}', '{}', array_fill(source.name, array[changes]), items);
+  page := caravan.page(cursor, '{}', '{}', array_fill(source.name, array[cardinality(items)]), items, oversized);
 end
 $$;
 
@@ -312,9 +322,11 @@ $$;
 
 -- The next page of a sweep: of the keys that the client has, `held` as the hub's SweptKeys has it, those that are gone. Each
 -- table is walked through twice: what would go is counted first, and if that is much, a person is asked. The whole of
--- central's table says nothing about a client that maps a part of it.
+-- central's table says nothing about a client that maps a part of it. Where another source of the same table has the row
+-- now, it comes along.
+drop function if exists caravan.sweep_page(jsonb, text[], jsonb);
 create or replace function caravan.sweep_page(
-  inout cursor jsonb, sources text[], held jsonb,
+  inout cursor jsonb, sources text[], siblings text[], held jsonb, largest int,
   out page text, out progress text
 )
 language plpgsql
@@ -332,6 +344,8 @@ declare
   unasked constant int := 1000;
   here text[];
   gone bigint;
+  names text[];
+  rows text[];
 begin
   execute format($q$
     select array_agg(caravan.item(key, null)) from jsonb_array_elements($1) as k (key)
@@ -359,12 +373,51 @@ begin
     sweep := sweep - array['gone', 'total', 'counted']
       || jsonb_build_object('after', null, 'target', (sweep ->> 'target')::int + 1);
   elsif sweep ? 'then' then
-    sweep := caravan.sweep_of(sweep #>> '{then,0}') || jsonb_build_object('then', (sweep -> 'then') - 0);
+    sweep := caravan.sweep_of(sweep #>> '{then,0}') || jsonb_build_object('then', (sweep -> 'then') - 0)
+      || case when sweep ? 'cleared' then '{"cleared": true, "confirmed": true}' else '{}' end::jsonb;
   else
     sweep := caravan.sweep_of(sources[array_position(sources, source.name) + 1]);
   end if;
+  if here <> '{}' then
+    select f.names, f.rows into names, rows
+    from caravan.found_elsewhere(source, siblings, keys, coalesce(largest, 2147483647)) as f;
+  end if;
   cursor := cursor - 'sweep' || case when sweep is null then '{}' else jsonb_build_object('sweep', sweep) end;
-  page := caravan.page(cursor, '{}', array[source.name], array_fill(source.name, array[cardinality(here)]), here);
+  page := caravan.page(cursor, '{}', array[source.name],
+    array_fill(source.name, array[cardinality(here)]) || names, here || rows, '{}');
+end
+$$;
+
+-- The rows that other sources have by keys that a source has no more, as items of a page, each with its source. They are of
+-- the same table of a client if they have equal keys, and keys of the same types.
+create or replace function caravan.found_elsewhere(
+  source caravan.source, siblings text[], keys jsonb, largest int, out names text[], out rows text[]
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  sibling caravan.source;
+  items text[];
+begin
+  for sibling in
+    select * from caravan.source s
+    where s.name = any (siblings)
+      and array(select s.types[array_position(s.columns, k)] from unnest(s.key) with ordinality as u (k, n) order by n)
+        = array(select source.types[array_position(source.columns, k)] from unnest(source.key) with ordinality as u (k, n) order by n)
+  loop
+    execute format($q$
+      select array_agg(caravan.item(k.key, f."row"))
+      from jsonb_array_elements($1) as k (key)
+      cross join lateral (select array_to_json(array[%s])::text as "row" from caravan.found_%s(k.key)) as f
+      where not exists (select from caravan.found_%s(k.key)) and octet_length(f."row") <= $2
+    $q$, (select string_agg('v' || n, ', ' order by n) from generate_series(1, cardinality(sibling.columns)) as n), sibling.id, source.id)
+    into items using keys, largest;
+    items := coalesce(items, '{}');
+    rows := rows || items;
+    names := names || array_fill(sibling.name, array[cardinality(items)]);
+  end loop;
 end
 $$;
 
@@ -420,9 +473,9 @@ end
 $$;
 
 -- The work of caravan.read: one statement, and so one snapshot.
-drop function if exists caravan.next_page(jsonb, jsonb, int, int, jsonb, pg_snapshot);
+drop function if exists caravan.next_page(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.next_page(jsonb, jsonb, int, int, jsonb);
 create or replace function caravan.next_page(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb, largest int,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -433,6 +486,7 @@ declare
   wish record;
   mark text;
   to_fill caravan.source;
+  wanted text[];
   mark_to_fill text;
 begin
   if cursor is null or not caravan.is_known(cursor) then
@@ -447,9 +501,9 @@ begin
   );
 
   for wish in
-    select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
-    from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text))
-      with ordinality as w (source, fingerprint, n)
+    select w.source, w.fingerprint, w.columns, s as tracked, caravan.is_lost(s.id) as lost
+    from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text, columns text[]))
+      with ordinality as w (source, fingerprint, columns, n)
     left join caravan.source s on s.name = w.source
     order by w.n
   loop
@@ -463,6 +517,7 @@ begin
     mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
     if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
       to_fill := wish.tracked;
+      wanted := wish.columns;
       mark_to_fill := mark;
     end if;
   end loop;
@@ -477,12 +532,17 @@ begin
       end if;
     end if;
     select f.cursor, f.page, f.progress into cursor, page, progress
-    from caravan.fill_page(cursor || caravan.seen(), max_rows, max_bytes) f;
+    from caravan.fill_page(cursor || caravan.seen(), max_rows, max_bytes, wanted, largest) f;
   elsif cursor ? 'sweep' then
     perform caravan.check_reader(s) from caravan.source s where s.name = cursor #>> '{sweep,source}';
     if held is not null then
       select s.cursor, s.page, s.progress into cursor, page, progress
-      from caravan.sweep_page(cursor || caravan.seen(), array(select s ->> 'source' from jsonb_array_elements(sources) as s), held) s;
+      from caravan.sweep_page(cursor || caravan.seen(), array(select s ->> 'source' from jsonb_array_elements(sources) as s), array(
+        select jsonb_array_elements_text(w -> 'siblings') from jsonb_array_elements(sources) as w
+        where w ->> 'source' = cursor #>> '{sweep,source}'
+        intersect
+        select w ->> 'source' from jsonb_array_elements(sources) as w
+      ), held, largest) as s;
     end if;
   else
     cursor := cursor - 'fill';
@@ -492,15 +552,16 @@ $$;
 
 -- What a client at `cursor` (null: it has none yet) gets alone, if it maps `sources`, given in the order in which they are
 -- to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"]}], a fingerprint of the mapping, so
--- that a mapping that was edited is filled again, and the columns that it uses, if not all. While the cursor says `sweep`,
+-- that a mapping that was edited is filled again, and the columns that it uses, if not all. Rows with more than `largest` bytes
+-- of texts are named, and not sent. While the cursor says `sweep`,
 -- `held` are the client's next keys. Raises what keeps a source from being read.
 --   cursor    the cursor after this page; or from which to read what is new, if it has neither `fill` nor `sweep`
 --   progress  what the page brings, in words; null: there is nothing to apply
 --   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
 -- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
-drop function if exists caravan.read(jsonb, jsonb, int, int, jsonb, pg_snapshot);
+drop function if exists caravan.read(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.read(jsonb, jsonb, int, int, jsonb);
 create or replace function caravan.read(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null,
+  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null, largest int default null,
   out page text, out more boolean, out progress text, out refusing text
 )
 language plpgsql
@@ -522,7 +583,7 @@ as $$
 begin
   perform caravan.note_history();
   select p.* into cursor, page, more, progress, refusing
-  from caravan.next_page(cursor, sources, max_rows, max_bytes, held) as p;
+  from caravan.next_page(cursor, sources, max_rows, max_bytes, held, largest) as p;
   page := caravan.project(page, sources);
 end
 $$;

@@ -47,11 +47,11 @@ begin
       where c.key = any (wanted)
       group by name
     )
-    select format('{"cursor": %s, "sources": {%s}, "cleared": %s, "gone": %s, "changes": {%s}}', whole -> 'cursor', (
+    select format('{"cursor": %s, "sources": {%s}, "cleared": %s, "gone": %s, %s"changes": {%s}}', whole -> 'cursor', (
         select string_agg(format('%s: %s', to_json(name), case when k.name is null then description::text
           else format('{"key": %s, "columns": {%s}}', description -> 'key', k.columns) end), ', ')
         from described left join kept k using (name)
-      ), whole -> 'cleared', whole -> 'gone', (
+      ), whole -> 'cleared', whole -> 'gone', '"oversized": ' || (whole -> 'oversized') || ', ', (
         select string_agg(format('%s: %s', to_json(c.key), case when k.name is null then c.value::text else format('[%s]', (
           select string_agg(format('[%s]', (
             select string_agg(v::text, ', ' order by p)

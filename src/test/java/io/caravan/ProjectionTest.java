@@ -59,8 +59,8 @@ class ProjectionTest {
                 .page(
                     null,
                     List.of(
-                        new Wanted("public.users", "", List.of("price", "name", "gone")),
-                        new Wanted("public.orders", "", null)))
+                        new Wanted("public.users", "", List.of("price", "name", "gone"), List.of()),
+                        new Wanted("public.orders", "", null, List.of())))
                 .page());
 
     assertThat(page.at("/sources/public.users"))

@@ -20,7 +20,7 @@ public final class Reading {
   private final Reader reader;
 
   public Reading(DataSource central) {
-    reader = new Reader(central);
+    reader = new Reader(central, BYTES);
   }
 
   /** As somebody who has logged in there. */
@@ -52,7 +52,7 @@ public final class Reading {
 
   /** Sources that a client maps; their fingerprint is f. */
   public static List<Wanted> of(String... sources) {
-    return Arrays.stream(sources).map(source -> new Wanted(source, "f", null)).toList();
+    return Arrays.stream(sources).map(source -> new Wanted(source, "f", null, List.of())).toList();
   }
 
   /** The next page. */

@@ -80,6 +80,51 @@ class SeveralSourcesOneTableTest {
       assertThat(blog().value("select count(*) from posts")).isEqualTo("10");
     }
 
+    /**
+     * The deletions of one partition are in other pages than the rows that the other one has got.
+     */
+    @Test
+    void mayPassMoreRowsToEachOtherThanAPageHas() {
+      caravan.stop();
+      caravan.edit("blog", "client: blog", "client: blog, pageRows: 3");
+      caravan.start();
+
+      central.execute("update people set region = 'us', name = 'moved' where id < 6");
+      central.execute("update people set name = 'the end' where id = 10");
+
+      awaitEqual(CENTRAL, CLIENT);
+      assertThat(blog().value("select count(*) from posts")).isEqualTo("10");
+    }
+
+    @Test
+    void mayPassAllRowsBeforeTheyAreTruncated() {
+      central.execute(
+          """
+          create temp table moved as select id, 'us' as region, 'moved' as name from people_eu;
+          truncate people_eu;
+          insert into people_us select * from moved;
+          """);
+
+      awaitEqual(CENTRAL, CLIENT);
+      central.execute("update people set name = 'the end' where id = 10");
+      awaitEqual(CENTRAL, CLIENT);
+      assertThat(blog().value("select count(*) from posts")).isEqualTo("10");
+    }
+
+    @Test
+    void mayBothBeTruncatedAndFilledAgain() {
+      central.execute(
+          """
+          create temp table moved as select id, 'us' as region, 'moved' as name from people_eu;
+          truncate people;
+          insert into people_us select * from moved;
+          insert into people_us values (11, 'us', 'new');
+          """);
+
+      awaitEqual(CENTRAL, CLIENT);
+      assertThat(blog().value("select count(*) from posts")).isEqualTo("5");
+    }
+
     @Test
     void letGoOfARowThatMovedAndIsThenDeleted() {
       central.execute("update people set region = 'us' where id = 1");

@@ -970,7 +970,7 @@ class TrackTest {
               "select * from caravan.source",
               "delete from caravan.change",
               "insert into caravan.dead_letter (client) values ('x')",
-              "select caravan.scan_1(null, 1)",
+              "select caravan.scan_1(null, 1, null, null)",
               "select caravan.ring('public.users', 'update')",
               "select caravan.track('users', '{}')",
               "select caravan.untrack('public.users')")) {

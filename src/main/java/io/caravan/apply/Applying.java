@@ -38,7 +38,6 @@ import org.apache.camel.CamelContextAware;
 public final class Applying implements CamelContextAware {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String REWRITTEN = "CV006";
-  private static final int MOST_ROWS = 100_000;
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
   private final ClientTables tables = new ClientTables();
@@ -203,7 +202,7 @@ public final class Applying implements CamelContextAware {
    *
    * @param mapping as JSON; it is held against the tables anew, which may have changed
    * @param skipped changes that are left out
-   * @param pageRows how many changes the page has at most
+   * @param mayGrow whether the page may be read again with more changes
    * @param deadLetters stores what is refused
    */
   public Applied carefully(
@@ -212,7 +211,7 @@ public final class Applying implements CamelContextAware {
       String mapping,
       PageText page,
       List<Refusal> skipped,
-      int pageRows,
+      boolean mayGrow,
       Store deadLetters)
       throws SQLException, Fault, CentralFailure {
     stand(client, mapping);
@@ -228,8 +227,7 @@ public final class Applying implements CamelContextAware {
         return Applied.stale();
       }
       Optional<List<Refusal>> result =
-          transaction.apply(
-              page.cleared(), without(page.list(), skipped), page.others(pageRows < MOST_ROWS));
+          transaction.apply(page.cleared(), without(page.list(), skipped), page.others(mayGrow));
       if (result.isEmpty()) {
         connection.rollback();
         return Applied.toBeEnlarged(step, replies.cursor(cursor.get(), plan.sources()));
@@ -258,9 +256,7 @@ public final class Applying implements CamelContextAware {
     void store(List<Refusal> refused) throws CentralFailure;
   }
 
-  /**
-   * A source that can't be cleared is swept: its rows go one by one, then those of later sources.
-   */
+  /** A source that can't be cleared is swept: its rows go one by one. */
   private static String sweep(List<Refusal> refused, PageText text, Plan plan) {
     ObjectNode besides = JSON.createObjectNode();
     Set<String> uncleared = new HashSet<>();
@@ -268,19 +264,18 @@ public final class Applying implements CamelContextAware {
         .map(Refusal::change)
         .filter(change -> change.key().equals("null"))
         .forEach(change -> uncleared.add(change.source()));
-    plan.sources().stream()
-        .filter(uncleared::contains)
-        .findFirst()
-        .ifPresent(
-            source -> {
-              ObjectNode sweep = besides.putObject("sweep");
-              sweep.put("source", source);
-              ArrayNode key = sweep.putArray("key");
-              text.sources().get(source).key().forEach(key::add);
-              sweep.put("target", 0);
-              sweep.putNull("after");
-              sweep.put("confirmed", true);
-            });
+    List<String> swept = plan.sources().stream().filter(uncleared::contains).toList();
+    if (!swept.isEmpty()) {
+      ObjectNode sweep = besides.putObject("sweep");
+      sweep.put("source", swept.get(0));
+      ArrayNode key = sweep.putArray("key");
+      text.sources().get(swept.get(0)).key().forEach(key::add);
+      sweep.put("target", 0);
+      sweep.putNull("after");
+      sweep.put("confirmed", true);
+      sweep.put("cleared", true);
+      swept.subList(1, swept.size()).forEach(sweep.withArray("/then")::add);
+    }
     return besides.toString();
   }
 

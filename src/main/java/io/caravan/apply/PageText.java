@@ -38,6 +38,7 @@ public final class PageText {
   private Map<String, Source> sources = Map.of();
   private List<String> cleared = List.of();
   private Set<String> gone = Set.of();
+  private List<Oversized> oversized = List.of();
   private int changesAt;
 
   /**
@@ -61,6 +62,7 @@ public final class PageText {
           case "sources" -> sources = JSON.readValue(parser, new TypeReference<>() {});
           case "cleared" -> cleared = JSON.readValue(parser, new TypeReference<>() {});
           case "gone" -> gone = JSON.readValue(parser, new TypeReference<>() {});
+          case "oversized" -> oversized = oversized(parser);
           case "changes" -> {
             changesAt = from;
             return;
@@ -71,6 +73,20 @@ public final class PageText {
     } catch (IOException e) {
       throw new IllegalArgumentException("not a page: " + e.getMessage(), e);
     }
+  }
+
+  private List<Oversized> oversized(JsonParser parser) throws IOException {
+    List<Oversized> rows = new ArrayList<>();
+    while (parser.nextToken() == JsonToken.START_ARRAY) {
+      String source = parser.nextTextValue();
+      parser.nextToken();
+      int keyFrom = at(parser);
+      parser.skipChildren();
+      String key = text.substring(keyFrom, at(parser) + 1);
+      rows.add(new Oversized(source, key, parser.nextLongValue(0)));
+      parser.nextToken();
+    }
+    return rows;
   }
 
   /** Where the token is that a parser has read last. */
@@ -124,6 +140,11 @@ public final class PageText {
     return gone;
   }
 
+  /** The rows that are too large to be sent. */
+  public List<Oversized> oversized() {
+    return oversized;
+  }
+
   /** All changes as a JSON object, source → changes. */
   public String changes() {
     return text.substring(changesAt, text.length() - 1);
@@ -174,6 +195,14 @@ public final class PageText {
     list.stream().filter(Change::isGone).forEach(change -> gone.add(change.source()));
     return gone;
   }
+
+  /**
+   * A row that is too large to be sent.
+   *
+   * @param key as JSON
+   * @param bytes of the texts of its values
+   */
+  public record Oversized(String source, String key, long bytes) {}
 
   private static String quoted(String text) {
     return JSON.getNodeFactory().textNode(text).toString();

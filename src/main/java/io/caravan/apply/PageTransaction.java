@@ -92,8 +92,12 @@ public final class PageTransaction {
     execute((statements.defer() ? "set constraints all deferred; " : "") + "savepoint piece");
     List<Refusal> refused = new ArrayList<>();
     for (String source : cleared) {
-      tried(() -> clear(source))
-          .ifPresent(error -> refused.add(refusal(new Change(source, "null", "", true), error)));
+      Change all = new Change(source, "null", "", true);
+      if (statements.isMixed(source)) {
+        refused.add(new Refusal(all, "", "another source may have its rows now"));
+      } else {
+        tried(() -> clear(source)).ifPresent(error -> refused.add(refusal(all, error)));
+      }
     }
     List<Change> ordered = inOrder(changes);
     List<Refusal> rows =

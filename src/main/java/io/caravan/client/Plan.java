@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -56,6 +57,21 @@ public final class Plan {
       sources.add(target.source());
     }
     return sources;
+  }
+
+  /** The other sources that fill a table of this one. */
+  public List<String> siblings(String source) {
+    Set<Long> filled = new HashSet<>();
+    targets.stream().filter(t -> t.source().equals(source)).forEach(t -> filled.add(id(t)));
+    return targets.stream()
+        .filter(t -> !t.source().equals(source) && filled.contains(id(t)))
+        .map(Target::source)
+        .distinct()
+        .toList();
+  }
+
+  private long id(Target target) {
+    return catalog.tables().get(target.table()).id();
   }
 
   /** The ids of the tables, by the names that the mapping gives them. */

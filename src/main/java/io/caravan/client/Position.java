@@ -131,7 +131,9 @@ public record Position(
 
   private static List<Wanted> sources(Plan plan, String mapping) {
     return plan.sources().stream()
-        .map(source -> new Wanted(source, Fingerprint.of(mapping, source), null))
+        .map(
+            source ->
+                new Wanted(source, Fingerprint.of(mapping, source), null, plan.siblings(source)))
         .toList();
   }
 }

@@ -105,6 +105,11 @@ public final class Statements {
     return targets.stream().anyMatch(this::isMixed);
   }
 
+  /** Whether other targets feed a table of a source. */
+  public boolean isMixed(String source) {
+    return targets.stream().anyMatch(t -> t.source().equals(source) && isMixed(t));
+  }
+
   private boolean isMixed(Target target) {
     return all.stream().filter(t -> table(t).id() == table(target).id()).count() > 1;
   }

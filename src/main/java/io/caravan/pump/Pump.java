@@ -6,6 +6,7 @@ import io.caravan.Counters;
 import io.caravan.Fault;
 import io.caravan.apply.Applied;
 import io.caravan.apply.Applying;
+import io.caravan.apply.Change;
 import io.caravan.apply.DeadLetters;
 import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
@@ -27,6 +28,9 @@ import org.slf4j.LoggerFactory;
 
 /** The steps of a pump's route; each does one thing for a {@link Turn}. */
 public final class Pump {
+  // program_limit_exceeded
+  private static final String TOO_LARGE = "54000";
+
   private Reads reads;
   private Clients clients;
   private Applying applying;
@@ -81,7 +85,8 @@ public final class Pump {
   public Turn begin(
       String client, String mapping, int pageRows, int pageBytes, int mostDeadLetters) {
     clients.begins(client);
-    return new Turn(client, mapping, reads.wokenAt(), pageRows, pageBytes, mostDeadLetters);
+    return new Turn(
+        client, mapping, reads.wokenAt(), pageRows, pageBytes, reads.largestRow(), mostDeadLetters);
   }
 
   /** Finds out where the client stands, as this hub remembers it, or by asking it. */
@@ -138,6 +143,20 @@ public final class Pump {
     deadLetters.bury(DeadLetters.ALL, turn.breaches, turn.mostDeadLetters);
     reads.refused(DeadLetters.ALL);
     log(turn).warn("skipped: {}", told(turn.breaches.get(0)));
+  }
+
+  /** Stores the rows that are too large to be sent as dead letters of this client. */
+  public void buryOversized(@Variable("turn") Turn turn) throws CentralFailure {
+    List<Refusal> refused =
+        turn.text.oversized().stream().map(row -> tooLarge(row, reads.largestRow())).toList();
+    bury(turn, refused);
+  }
+
+  private static Refusal tooLarge(PageText.Oversized row, int largest) {
+    String message =
+        "the row has %,d bytes, and caravan.largestRow lets no more through than %,d"
+            .formatted(row.bytes(), largest);
+    return new Refusal(new Change(row.source(), row.key(), "", false), TOO_LARGE, message);
   }
 
   /** Loads a page of a fill in bulk, where the client takes it so. */
@@ -198,7 +217,7 @@ public final class Pump {
             turn.mapping,
             turn.text,
             turn.breaches,
-            turn.pageRows,
+            turn.mayGrow(),
             refused -> bury(turn, refused));
   }
 

@@ -14,11 +14,13 @@ import java.util.List;
  */
 public final class Turn {
   private static final int LARGER = 10;
+  private static final int MOST_ROWS = 100_000;
 
   final String client;
   final String mapping;
   final long wokenAt;
   final int mostDeadLetters;
+  private final int mostBytes;
   int pageRows;
   int pageBytes;
   Standing standing;
@@ -37,12 +39,14 @@ public final class Turn {
       long wokenAt,
       int pageRows,
       int pageBytes,
+      int mostBytes,
       int mostDeadLetters) {
     this.client = client;
     this.mapping = mapping;
     this.wokenAt = wokenAt;
     this.pageRows = pageRows;
     this.pageBytes = pageBytes;
+    this.mostBytes = mostBytes;
     this.mostDeadLetters = mostDeadLetters;
   }
 
@@ -69,6 +73,11 @@ public final class Turn {
   /** Whether the page has changes that break the contract of their source. */
   public boolean breaksContract() {
     return !breaches.isEmpty();
+  }
+
+  /** Whether rows are too large to be sent. */
+  public boolean hasOversized() {
+    return !text.oversized().isEmpty();
   }
 
   /** Whether the page brings rows that are new to the client, as far as is known. */
@@ -111,9 +120,14 @@ public final class Turn {
     return page.refusing().contains(name);
   }
 
+  /** Whether the page may be read again with more changes: the heap has room for it. */
+  boolean mayGrow() {
+    return pageRows < MOST_ROWS && pageBytes < mostBytes;
+  }
+
   void enlarge() {
     pageRows = larger(pageRows);
-    pageBytes = larger(pageBytes);
+    pageBytes = Math.min(larger(pageBytes), mostBytes);
   }
 
   private static int larger(int bound) {

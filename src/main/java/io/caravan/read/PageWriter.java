@@ -17,6 +17,8 @@ import java.util.Set;
  *       filled}, that stays as it is
  *   <li>{@code sources}: source → its key and the types of its columns
  *   <li>{@code cleared}: the sources that were truncated; their rows go before any change
+ *   <li>{@code oversized}: {@code [["public.users", [42], 281018368]]}, the keys whose rows are too
+ *       large to be sent, and how many bytes their values have; left out where there are none
  *   <li>{@code gone}: the sources of which it brings keys whose rows are gone
  *   <li>{@code changes}: source → {@code [[[42], "Ada", …], [[43]]]}: the key and the row's values
  *       in the order of the columns, each in PostgreSQL's own text form; nothing but the key where
@@ -27,9 +29,13 @@ final class PageWriter {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int NAMED = 3;
 
+  /** A row that came along with another change already. */
+  static final String KNOWN = "";
+
   private final Set<String> cleared = new LinkedHashSet<>();
   private final Set<String> gone = new LinkedHashSet<>();
   private final Map<String, StringBuilder> changes = new LinkedHashMap<>();
+  private final StringBuilder oversized = new StringBuilder();
   private final StringBuilder progress = new StringBuilder();
   private long bytes;
   private int count;
@@ -44,10 +50,13 @@ final class PageWriter {
    * Adds a change.
    *
    * @param key as JSON
-   * @param row the values as a JSON array; null: the key is gone
+   * @param row the values as a JSON array; the number of their bytes, where they are too large;
+   *     {@link #KNOWN}; null: the key is gone
    */
   void add(String source, String key, String row) {
-    addRow(source, key, row);
+    if (!KNOWN.equals(row)) {
+      addRow(source, key, row);
+    }
     if (row == null) {
       gone.add(source);
     }
@@ -56,6 +65,10 @@ final class PageWriter {
 
   /** Adds a row that comes along with a change, as it is now. */
   void addRow(String source, String key, String row) {
+    if (row != null && !row.startsWith("[")) {
+      addOversized(source, key, row);
+      return;
+    }
     StringBuilder items = changes.computeIfAbsent(source, name -> new StringBuilder());
     int from = items.length();
     items.append(from == 0 ? "[" : ", [").append(key);
@@ -64,6 +77,16 @@ final class PageWriter {
       items.append(row, 1, row.length());
     }
     bytes += utf8Length(items, from);
+  }
+
+  private void addOversized(String source, String key, String size) {
+    try {
+      oversized.append(oversized.length() == 0 ? "[" : ", [");
+      oversized.append(JSON.writeValueAsString(source)).append(", ").append(key);
+      oversized.append(", ").append(size).append(']');
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private void tell(String source, String what) {
@@ -101,6 +124,9 @@ final class PageWriter {
       page.append(", \"sources\": ").append(JSON.writeValueAsString(described));
       page.append(", \"cleared\": ").append(JSON.writeValueAsString(cleared));
       page.append(", \"gone\": ").append(JSON.writeValueAsString(gone));
+      if (oversized.length() > 0) {
+        page.append(", \"oversized\": [").append(oversized).append(']');
+      }
       page.append(", \"changes\": {");
       String comma = "";
       for (Map.Entry<String, StringBuilder> source : changes.entrySet()) {

@@ -14,6 +14,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +37,7 @@ public final class Reader {
           + " then 'caravan.change' else 'caravan.log' end";
   private static final String READ =
       "select cursor::text, page, progress, refusing, more"
-          + " from caravan.read(?::jsonb, ?::jsonb, ?, ?, ?::jsonb)";
+          + " from caravan.read(?::jsonb, ?::jsonb, ?, ?, ?::jsonb, ?)";
   // Plans are kept, and made as for a large log of which little is new, which it soon is. Without
   // JIT, which takes longer than the query whose cost it is afraid of.
   private static final Map<String, String> PLANNING =
@@ -55,6 +56,7 @@ public final class Reader {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final DataSource central;
+  private final int largestRow;
   private final Map<Shape, WindowStatement> statements = new ConcurrentHashMap<>();
   // How many rows are asked for, where a page of that many was larger than it may be.
   private final Map<Bounds, Integer> rowsOfPages = new ConcurrentHashMap<>();
@@ -64,9 +66,12 @@ public final class Reader {
    * Reads from there.
    *
    * @param central connections of this reader alone, because it sets how they write and plan
+   * @param largestRow how many bytes the texts of a row's values may have; of a larger one a page
+   *     says no more than that it is
    */
-  public Reader(DataSource central) {
+  public Reader(DataSource central, int largestRow) {
     this.central = central;
+    this.largestRow = largestRow;
   }
 
   /**
@@ -140,7 +145,8 @@ public final class Reader {
       return Optional.empty();
     }
     Snapshot since = Snapshot.of(cursor.snapshot());
-    WindowStatement statement = statements.computeIfAbsent(shape.get(), Shape::statement);
+    WindowStatement statement =
+        statements.computeIfAbsent(shape.get(), made -> made.statement(largestRow));
     boolean isFirst = cursor.window() == null;
     String sql = isFirst ? statement.first(!since.isWithoutRunning()) : statement.further();
     Bounds bounds = new Bounds(shape.get(), most, bytes);
@@ -182,7 +188,7 @@ public final class Reader {
       throws SQLException {
     Shape shape = bounds.shape;
     PageWriter page = new PageWriter();
-    Map<String, String> others = new HashMap<>();
+    Set<String> known = new HashSet<>();
     int keys = 0;
     long position = 0;
     while (rows.next()) {
@@ -194,12 +200,22 @@ public final class Reader {
         page.clear(source);
         continue;
       }
-      page.add(source, key, rows.getString("row"));
+      page.add(source, key, known.add(source + key) ? rows.getString("row") : PageWriter.KNOWN);
       // Where a key is gone, a row with an equal key that is written differently may have come:
       // 'ada', now 'Ada'. A client may not tell them apart, and would delete the row.
       String spelled = rows.getString("spelled");
-      if (spelled != null && others.put(source + spelled, spelled) == null) {
+      if (spelled != null && known.add(source + spelled)) {
         page.addRow(source, spelled, rows.getString("other"));
+      }
+      // Another source of the same table may have the row now, though its change may be in a later
+      // page: a client would delete the row, and what it hangs on it.
+      Array moved = rows.getArray("moved");
+      List<String> siblings = moved == null ? List.of() : shape.siblings(rows.getInt("source"));
+      for (int i = 0; i < siblings.size(); i++) {
+        String row = texts(moved)[i];
+        if (row != null && known.add(siblings.get(i) + key)) {
+          page.addRow(siblings.get(i), key, row);
+        }
       }
     }
     boolean isCut = keys < head.keys;
@@ -250,7 +266,7 @@ public final class Reader {
     }
   }
 
-  private static Answer call(
+  private Answer call(
       Connection connection, Cursor cursor, List<Wanted> wanted, int most, int bytes, String held)
       throws SQLException {
     try (PreparedStatement read = connection.prepareStatement(READ)) {
@@ -259,7 +275,8 @@ public final class Reader {
           .text(json(wanted))
           .number(most)
           .number(bytes)
-          .text(held);
+          .text(held)
+          .number(largestRow);
       try (ResultSet row = read.executeQuery()) {
         row.next();
         String refusing = row.getString("refusing");
@@ -283,6 +300,7 @@ public final class Reader {
       if (one.columns() != null) {
         one.columns().forEach(source.putArray("columns")::add);
       }
+      one.siblings().forEach(source.withArray("/siblings")::add);
     }
     return json.toString();
   }
@@ -324,6 +342,7 @@ public final class Reader {
     Optional<Shape> shape(Cursor cursor, List<Wanted> wanted) {
       List<Tracked> tracked = new ArrayList<>();
       List<Source> described = new ArrayList<>();
+      List<List<Integer>> siblings = new ArrayList<>();
       for (Wanted one : wanted) {
         Tracked source = sources.get(one.source());
         if (source == null
@@ -333,7 +352,17 @@ public final class Reader {
         tracked.add(source);
         described.add(source.described(one.columns()));
       }
-      return Optional.of(new Shape(tracked, described, log));
+      for (int i = 0; i < wanted.size(); i++) {
+        List<Integer> places = new ArrayList<>();
+        for (int j = 0; j < wanted.size(); j++) {
+          if (wanted.get(i).siblings().contains(wanted.get(j).source())
+              && tracked.get(i).keyTypes().equals(tracked.get(j).keyTypes())) {
+            places.add(j);
+          }
+        }
+        siblings.add(places);
+      }
+      return Optional.of(new Shape(tracked, described, siblings, log));
     }
   }
 
@@ -341,14 +370,28 @@ public final class Reader {
   private record Bounds(Shape shape, int most, int bytes) {}
 
   /** What of central's sources is read. */
-  private record Shape(List<Tracked> tracked, List<Source> sources, String log) {
+  private record Shape(
+      List<Tracked> tracked, List<Source> sources, List<List<Integer>> siblings, String log) {
 
-    WindowStatement statement() {
-      return new WindowStatement(tracked, sources, log);
+    WindowStatement statement(int largestRow) {
+      return new WindowStatement(tracked, sources, siblings, log, largestRow);
     }
 
     String name(int id) {
-      return tracked.stream().filter(source -> source.id() == id).findFirst().orElseThrow().name();
+      return tracked.get(place(id)).name();
+    }
+
+    /** The names of those that may have a row which the source has no more. */
+    List<String> siblings(int id) {
+      return siblings.get(place(id)).stream().map(i -> tracked.get(i).name()).toList();
+    }
+
+    private int place(int id) {
+      int place = 0;
+      while (tracked.get(place).id() != id) {
+        place++;
+      }
+      return place;
     }
 
     Map<String, Source> described() {

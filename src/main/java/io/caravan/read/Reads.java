@@ -45,11 +45,27 @@ public final class Reads implements KeptByClient {
   private volatile long wokenAt = System.nanoTime();
   private volatile long lookedAt = System.nanoTime();
 
-  private Reader central;
+  private DataSource connections;
+  private int largestRow = LargestRow.of("");
+  private Reader reader;
 
   /** Where central is: connections of this one alone, because it sets how they write and plan. */
   public void setCentral(DataSource connections) {
-    central = new Reader(connections);
+    this.connections = connections;
+  }
+
+  /**
+   * How large a row may be.
+   *
+   * @param bytes of the texts of its values; empty: a share of the heap
+   */
+  public void setLargestRow(String bytes) {
+    largestRow = LargestRow.of(bytes);
+  }
+
+  /** How many bytes the texts of a row's values may have. */
+  public int largestRow() {
+    return largestRow;
   }
 
   /**
@@ -126,6 +142,13 @@ public final class Reads implements KeptByClient {
     refusedAt.remove(client);
   }
 
+  private synchronized Reader reader() {
+    if (reader == null) {
+      reader = new Reader(connections, largestRow);
+    }
+    return reader;
+  }
+
   private Page readToFill(Fills.Place place) throws CentralFailure {
     long began = System.nanoTime();
     return new Page(
@@ -138,7 +161,7 @@ public final class Reads implements KeptByClient {
       Cursor cursor, List<Wanted> sources, String held, int pageRows, int pageBytes, String until)
       throws CentralFailure {
     try {
-      return central.read(cursor, sources, pageRows, pageBytes, held, until);
+      return reader().read(cursor, sources, pageRows, pageBytes, held, until);
     } catch (SQLException e) {
       throw new CentralFailure(e);
     }

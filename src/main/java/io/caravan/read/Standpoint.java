@@ -33,7 +33,8 @@ record Standpoint(String sources, Cursor position) {
       }
       // A client says what it is filled with: only others that map the same share its pages.
       sources.append(source.source()).append(' ').append(source.columns()).append(' ');
-      sources.append(mark, 0, mark.length() - end.length()).append('\n');
+      sources.append(mark, 0, mark.length() - end.length());
+      sources.append(' ').append(source.siblings()).append('\n');
     }
     return Optional.of(new Standpoint(sources.toString(), cursor.withoutFilled()));
   }

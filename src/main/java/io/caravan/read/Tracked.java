@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A source as central tracks it.
@@ -28,6 +29,31 @@ record Tracked(
     List<String> columns,
     List<String> types,
     String state) {
+  private static final Set<String> SMALL =
+      Set.of(
+          "boolean",
+          "smallint",
+          "integer",
+          "bigint",
+          "real",
+          "double precision",
+          "numeric",
+          "uuid",
+          "date",
+          "time without time zone",
+          "time with time zone",
+          "timestamp without time zone",
+          "timestamp with time zone",
+          "interval",
+          "inet",
+          "\"char\"",
+          "name",
+          "oid");
+
+  /** The types of its key's columns. */
+  List<String> keyTypes() {
+    return key.stream().map(column -> types.get(columns.indexOf(column))).toList();
+  }
 
   /** The part of a mark that says which source it was that a client was filled with. */
   String mark() {
@@ -50,6 +76,13 @@ record Tracked(
   List<String> values(Source described) {
     List<String> values = new ArrayList<>();
     described.columns().keySet().forEach(column -> values.add("v" + (columns.indexOf(column) + 1)));
+    return values;
+  }
+
+  /** Those of them that may be large. */
+  List<String> unboundedValues(Source described) {
+    List<String> values = new ArrayList<>(values(described));
+    values.removeIf(value -> SMALL.contains(types.get(Integer.parseInt(value.substring(1)) - 1)));
     return values;
   }
 }

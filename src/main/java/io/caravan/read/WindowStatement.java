@@ -97,15 +97,16 @@ final class WindowStatement {
           case when fits and size.n = most then (select last::text from edge) else size.last::text end,
           pg_catalog.to_json(m.at) #>> '{}', (coalesce(seen, '-infinity') < m.at - '1 hour'::interval)::text,
           (select pg_catalog.string_agg(client, E'\\n') from caravan.refusing), (select pg_catalog.count(*)::text from newest)] as head,
-        null::bigint as id, null::int as source, null::text as key, null::text as "row", null::text as spelled, null::text as other
+        null::bigint as id, null::int as source, null::text as key, null::text as "row", null::text as spelled, null::text as other,
+        null::text[] as moved
       from fit, size, milestone as m, given
       union all
-      select null, b.id, b.source, b.key, b."row", b.spelled, b.other
+      select null, b.id, b.source, b.key, b."row", b.spelled, b.other, b.moved
       from (
         select *, pg_catalog.sum(pg_catalog.octet_length(key) + coalesce(pg_catalog.octet_length("row"), 0) + coalesce(pg_catalog.octet_length(other), 0))
           over (rows between unbounded preceding and 1 preceding) as bytes_before
         from (
-          select n.id, n.source, n.key::text as key, r."row", %1$s
+          select n.id, n.source, n.key::text as key, r."row", %1$s, %4$s as moved
           from newest as n
           cross join lateral (select case n.source %2$s end as "row" offset 0) as r%3$s
         ) as found
@@ -115,19 +116,31 @@ final class WindowStatement {
 
   private final List<Tracked> sources;
   private final List<Source> described;
+  private final List<List<Integer>> siblings;
   private final String log;
+  private final int largestRow;
 
   /**
    * For some sources.
    *
    * @param sources that are read
    * @param described the same with the columns that are wanted
+   * @param siblings for each, the places of those that may have a row which it has no more
    * @param log which view of the log may be read
+   * @param largestRow how many bytes the texts of a row's values may have; of a larger row it says
+   *     how many they have
    */
-  WindowStatement(List<Tracked> sources, List<Source> described, String log) {
+  WindowStatement(
+      List<Tracked> sources,
+      List<Source> described,
+      List<List<Integer>> siblings,
+      String log,
+      int largestRow) {
     this.sources = sources;
     this.described = described;
+    this.siblings = siblings;
     this.log = log;
+    this.largestRow = largestRow;
   }
 
   /**
@@ -170,22 +183,24 @@ final class WindowStatement {
     StringBuilder spelled = new StringBuilder();
     for (int i = 0; i < sources.size(); i++) {
       Tracked source = sources.get(i);
-      String row =
-          "pg_catalog.array_to_json(array[%s])::text"
-              .formatted(
-                  source.values(described.get(i)).stream()
-                      .map(v -> "f." + v)
-                      .collect(joining(", ")));
+      String row = row(source, described.get(i));
       rows.append(
-          "\n  when %1$d then (select %2$s from caravan.found_%1$d(n.key) as f)"
+          "\n  when %1$d then (select %2$s from (select * from caravan.found_%1$d(n.key) offset 0) as f)"
               .formatted(source.id(), row));
       if (source.isLoose()) {
         spelled.append(
             """
 
-              when %1$d then (select array[f.spelled::text, %2$s] from caravan.spelled_%1$d(n.key) as f
+              when %1$d then (select array[f.spelled::text, %2$s] from (select * from caravan.spelled_%1$d(n.key) offset 0) as f
                 where not exists (select from next as o where o.source = %1$d and o.key = f.spelled))"""
                 .formatted(source.id(), row));
+      }
+    }
+    StringBuilder moved = new StringBuilder();
+    for (int i = 0; i < sources.size(); i++) {
+      if (!siblings.get(i).isEmpty()) {
+        moved.append("\n  when ").append(sources.get(i).id()).append(" then array[");
+        moved.append(siblings.get(i).stream().map(this::rowOf).collect(joining(", "))).append(']');
       }
     }
     boolean isNoneLoose = spelled.isEmpty();
@@ -198,7 +213,30 @@ final class WindowStatement {
             ? ""
             : "\ncross join lateral (select case when r.\"row\" is null and n.key is not null then case n.source"
                 + spelled
-                + " end end as texts offset 0) as s");
+                + " end end as texts offset 0) as s",
+        moved.isEmpty()
+            ? "null::text[]"
+            : "case when r.\"row\" is null and n.key is not null then case n.source"
+                + moved
+                + " end end");
+  }
+
+  private String rowOf(int sibling) {
+    return "(select %s from (select * from caravan.found_%d(n.key) offset 0) as f)"
+        .formatted(row(sources.get(sibling), described.get(sibling)), sources.get(sibling).id());
+  }
+
+  /** The values as a JSON array; the number of their bytes, if they are too large. */
+  private String row(Tracked source, Source described) {
+    String values = source.values(described).stream().map(v -> "f." + v).collect(joining(", "));
+    String row = "pg_catalog.array_to_json(array[%s])::text".formatted(values);
+    String size =
+        source.unboundedValues(described).stream()
+            .map(v -> "coalesce(pg_catalog.octet_length(f.%s)::bigint, 0::bigint)".formatted(v))
+            .collect(joining(" + "));
+    return size.isEmpty()
+        ? row
+        : "case when %1$s > %2$d then (%1$s)::text else %3$s end".formatted(size, largestRow, row);
   }
 
   private String ids() {

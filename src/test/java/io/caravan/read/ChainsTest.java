@@ -361,7 +361,7 @@ class ChainsTest {
     }
 
     private Client(String name, Cursor cursor) {
-      sources = List.of(new Wanted("public.users", name, null));
+      sources = List.of(new Wanted("public.users", name, null, List.of()));
       this.cursor = cursor;
     }
 
