@@ -48,7 +48,7 @@ public record Position(
    * Reads where a client stands.
    *
    * @param mapping as JSON
-   * @throws Fault if the mapping does not fit
+   * @throws Fault if the mapping does not fit, or another client has one of the tables
    */
   public static Position of(Connection connection, String client, String mapping)
       throws SQLException, Fault {
@@ -67,19 +67,31 @@ public record Position(
                   plan);
           Map<String, String> remade = remade(plan, row.getString(4));
           if (!remade.isEmpty() || !isNoted(plan, row.getString(4))) {
-            note(connection, client, position, tables, remade);
+            Map<String, Long> noted =
+                row.getString(4) == null ? plan.tables() : parsed(row.getString(4));
+            TakenTables.take(
+                connection,
+                client,
+                plan.tables(),
+                noted.values(),
+                () -> note(connection, client, position, tables, remade));
             return of(connection, client, mapping);
           }
           return position;
         }
       }
     }
+    TakenTables.take(
+        connection, client, plan.tables(), List.of(), () -> add(connection, client, tables));
+    return new Position(0, null, false, sources(plan, mapping), plan);
+  }
+
+  private static void add(Connection connection, String client, String tables) throws SQLException {
     try (PreparedStatement add = connection.prepareStatement(ADD)) {
       add.setString(1, client);
       add.setString(2, tables);
       add.executeUpdate();
     }
-    return new Position(0, null, false, sources(plan, mapping), plan);
   }
 
   private static void note(
