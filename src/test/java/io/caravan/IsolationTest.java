@@ -138,6 +138,7 @@ class IsolationTest {
   @Test
   void aPageThatNobodyTakesDoesNotLockASourceForLong() throws IOException {
     Database central = caravan.central();
+    caravan.set("caravan.largestRow", "20000000");
     try (Wire wire = new Wire(central.port())) {
       caravan.set("central.url", central.url().replace(":" + central.port(), ":" + wire.port()));
       startAndAwaitBoth(caravan.database("blog"));
