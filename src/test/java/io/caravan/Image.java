@@ -1,5 +1,7 @@
 package io.caravan;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -30,6 +32,8 @@ final class Image {
   /** Builds it, of the archive that a release has. */
   Image() {
     Tool.needed("debootstrap", "debootstrap");
+    boolean mayMount = unshare.start(LOG, "--mount", "true").onExit().join().exitValue() == 0;
+    assumeTrue(mayMount, "This machine lets nobody mount anything, so the image cannot be run");
     Path release = Release.built("one");
     Tool.at(Path.of(".ci/base-images")).run();
     buildah.run(
