@@ -25,7 +25,7 @@ begin
     raise exception '% is no key of %', key, source
       using errcode = 'invalid_parameter_value',
         hint = format('A key is a JSON array of the values of (%s), as in the change log', array_to_string(tracked.key, ', '))
-          || coalesce(', e.g. ' || typed::text, '') || '.';
+          || coalesce(', e.g. ' || case when not typed @> '[null]' then typed::text end, '') || '.';
   end if;
 end
 $$;

@@ -54,7 +54,7 @@ class ReconcileRequestTest {
           """
           public.users  | 1            | e.g. [1]
           public.users  | ["1"]        | e.g. [1]
-          public.users  | [1, 2]       | (id)
+          public.users  | [1, 2]       | in the change log.
           public.users  | []           | (id)
           public.users  | {"id": 1}    | (id)
           public.users  | [null]       | (id)
