@@ -37,7 +37,7 @@ public final class ClientFiles implements CamelContextAware {
   private CamelContext context;
   private String pattern = "";
 
-  /** Where the files are, for instance {@code file:routes/clients/*.camel.yaml}. */
+  /** Where the files are, for instance {@code file:routes/clients/*.camel.yaml}. Empty: nowhere. */
   public void setPattern(String pattern) {
     this.pattern = pattern;
   }
@@ -62,9 +62,11 @@ public final class ClientFiles implements CamelContextAware {
       return false; // Camel would add their routes and not start them
     }
     Map<String, Resource> files = new TreeMap<>();
-    for (Resource file :
-        PluginHelper.getPackageScanResourceResolver(context).findResources(pattern)) {
-      files.put(file.getLocation(), file);
+    if (!pattern.isEmpty()) {
+      for (Resource file :
+          PluginHelper.getPackageScanResourceResolver(context).findResources(pattern)) {
+        files.put(file.getLocation(), file);
+      }
     }
     boolean haveChanged = false;
     for (String location : List.copyOf(loaded.keySet())) {
