@@ -7,7 +7,9 @@ import java.util.regex.Pattern;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Endpoint;
+import org.apache.camel.NamedNode;
 import org.apache.camel.Route;
+import org.apache.camel.model.Model;
 import org.apache.camel.model.ProcessorDefinition;
 import org.apache.camel.model.RouteDefinition;
 import org.apache.camel.model.ToDefinition;
@@ -50,8 +52,8 @@ public final class ClientRoutes implements CamelContextAware {
   }
 
   /** The client that a route is for; empty: it is another route. */
-  private static String client(Route route) {
-    if (route.getRoute() instanceof RouteDefinition definition) {
+  private String client(Route route) {
+    if (definition(route) instanceof RouteDefinition definition) {
       for (ProcessorDefinition<?> step : definition.getOutputs()) {
         if (step instanceof ToDefinition to) {
           Matcher pump = PUMP.matcher(to.getUri());
@@ -62,5 +64,15 @@ public final class ClientRoutes implements CamelContextAware {
       }
     }
     return "";
+  }
+
+  /** Of routes that there were when it started, Camel's routes forget what they were made of. */
+  private NamedNode definition(Route route) {
+    return route.getRoute() == null
+        ? context
+            .getCamelContextExtension()
+            .getContextPlugin(Model.class)
+            .getRouteDefinition(route.getRouteId())
+        : route.getRoute();
   }
 }
