@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Stream;
 import org.apache.camel.main.Main;
+import org.apache.camel.main.SimpleMainShutdownStrategy;
 
 /**
  * A central, clients, and a hub between them, for a test: real databases, and the files in {@code
@@ -121,6 +122,8 @@ public final class Caravan implements AutoCloseable {
   /** Starts the hub in this JVM. */
   public Caravan start() {
     hub = new Main();
+    // The usual one leaves a shutdown hook that keeps the hub in memory until the JVM ends.
+    hub.setShutdownStrategy(new SimpleMainShutdownStrategy());
     hub.setPropertyPlaceholderLocations("file:application.properties");
     settings.forEach((name, value) -> hub.addOverrideProperty((String) name, (String) value));
     hub.addOverrideProperty(

@@ -85,7 +85,7 @@ class HealthTest {
     await().untilAsserted(() -> assertThat(status()).isEqualTo(503));
     centralServer.start();
 
-    await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> assertThat(status()).isEqualTo(200));
+    await().atMost(Duration.ofMinutes(2)).untilAsserted(() -> assertThat(status()).isEqualTo(200));
   }
 
   @Test

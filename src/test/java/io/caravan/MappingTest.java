@@ -831,7 +831,7 @@ class MappingTest {
 
       awaitGuests(1000, 15);
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofMinutes(2))
           .untilAsserted(
               () ->
                   assertThat(
@@ -884,7 +884,7 @@ class MappingTest {
     void isResolvedByALaterStateThatFitsOrByItsEnd() {
       central.execute("insert into guests (id, age) values (1, '0'), (2, '0'), (3, '0')");
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofMinutes(2))
           .until(() -> states().equals(List.of(List.of("open"), List.of("open"), List.of("open"))));
 
       central.execute("update guests set age = '-1' where id = 1");
@@ -892,7 +892,7 @@ class MappingTest {
       central.execute("delete from guests where id = 3");
 
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofMinutes(2))
           .untilAsserted(
               () ->
                   assertThat(states())
@@ -912,7 +912,7 @@ class MappingTest {
 
       awaitGuests(1, 1000);
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofMinutes(2))
           .untilAsserted(
               () ->
                   assertThat(central.query("select key, sqlstate, state from caravan.dead_letter"))
@@ -953,7 +953,7 @@ class MappingTest {
 
   private void awaitNoOpenDeadLetters() {
     await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofMinutes(2))
         .untilAsserted(
             () ->
                 assertThat(central.query("select * from caravan.dead_letter where state = 'open'"))

@@ -33,6 +33,7 @@ import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
 import org.apache.commons.compress.compressors.xz.XZCompressorOutputStream;
 import org.apache.commons.io.FileUtils;
+import org.awaitility.Awaitility;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
@@ -44,6 +45,11 @@ import org.postgresql.ds.PGSimpleDataSource;
 public final class Postgres implements AutoCloseable {
   private static final Path HOME = Path.of("target", "postgres").toAbsolutePath();
   private static final String INCLUDE = "\\ir ";
+
+  static {
+    // How long is not what is tested: a machine may be slow, and is not waited for where it isn't.
+    Awaitility.setDefaultTimeout(Duration.ofMinutes(2));
+  }
 
   private final Map<String, String> settings;
   private final PgBinaryResolver binaries;

@@ -169,7 +169,7 @@ class RetrackTest {
     Clients clients =
         caravan.hub().getCamelContext().getRegistry().lookupByNameAndType("clients", Clients.class);
     await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofMinutes(2))
         .untilAsserted(
             () ->
                 assertThat(clients.standing(client).entrySet())

@@ -142,7 +142,7 @@ class StuckLetterTest {
 
   private void awaitState(String state) {
     await()
-        .atMost(Duration.ofSeconds(20))
+        .atMost(Duration.ofMinutes(2))
         .untilAsserted(
             () -> assertThat(caravan.central().query(STATE)).isEqualTo(List.of(List.of(state))));
   }

@@ -55,7 +55,7 @@ class ThreadsTest {
 
     // A pool that opens or closes a connection has a thread for that, and for some seconds longer.
     await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofMinutes(2))
         .untilAsserted(() -> assertThat(Thread.activeCount()).isLessThan(ofSome + CLIENTS * 3 / 2));
   }
 

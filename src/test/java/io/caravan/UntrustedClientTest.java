@@ -121,7 +121,7 @@ class UntrustedClientTest {
 
   private void awaitPaused(String why) {
     await()
-        .atMost(Duration.ofSeconds(20))
+        .atMost(Duration.ofMinutes(2))
         .untilAsserted(
             () -> {
               assertThat(state()).containsEntry("state", "paused");
@@ -131,7 +131,7 @@ class UntrustedClientTest {
 
   private void awaitInStep(String client) {
     await()
-        .atMost(Duration.ofSeconds(20))
+        .atMost(Duration.ofMinutes(2))
         .untilAsserted(
             () ->
                 assertThat(caravan.database(client).query("table members order by id"))

@@ -126,6 +126,6 @@ abstract class WithBlog {
   }
 
   static ConditionFactory awaitLong() {
-    return await().atMost(Duration.ofSeconds(30)).pollInterval(Duration.ofMillis(20));
+    return await().atMost(Duration.ofMinutes(2)).pollInterval(Duration.ofMillis(20));
   }
 }
