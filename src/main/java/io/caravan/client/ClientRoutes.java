@@ -1,7 +1,10 @@
 package io.caravan.client;
 
 import java.util.Collection;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.WeakHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.camel.CamelContext;
@@ -21,6 +24,8 @@ import org.apache.camel.model.ToDefinition;
 public final class ClientRoutes implements CamelContextAware {
   private static final Pattern PUMP = Pattern.compile("kamelet:pump\\b.*?[?&]client=([^&]*).*");
 
+  // By route, for as long as there is one: the clients are woken some hundred times a second.
+  private final Map<Route, String> clients = Collections.synchronizedMap(new WeakHashMap<>());
   private CamelContext context;
 
   @Override
@@ -36,7 +41,7 @@ public final class ClientRoutes implements CamelContextAware {
   /** Where the clients wait to be woken. */
   public List<Endpoint> queues() {
     return context.getRoutes().stream()
-        .filter(route -> !client(route).isEmpty())
+        .filter(route -> !clientOf(route).isEmpty())
         .map(Route::getEndpoint)
         .toList();
   }
@@ -46,13 +51,17 @@ public final class ClientRoutes implements CamelContextAware {
     return names.isEmpty()
         ? List.of()
         : context.getRoutes().stream()
-            .filter(route -> names.contains(client(route)))
+            .filter(route -> names.contains(clientOf(route)))
             .map(Route::getEndpoint)
             .toList();
   }
 
+  private String clientOf(Route route) {
+    return clients.computeIfAbsent(route, this::read);
+  }
+
   /** The client that a route is for; empty: it is another route. */
-  private String client(Route route) {
+  private String read(Route route) {
     if (definition(route) instanceof RouteDefinition definition) {
       for (ProcessorDefinition<?> step : definition.getOutputs()) {
         if (step instanceof ToDefinition to) {
