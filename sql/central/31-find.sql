@@ -1,14 +1,14 @@
 -- The functions by which the rows of a source are read.
 
 -- Makes the functions of one source:
---   scan_N(after)   the keys and rows that follow a key, in the order of the key; of a row that is larger than `largest`
---                   only how many bytes the texts of its wanted values have
 --   typed_N(key)    a key whose values may be of other JSON types, as it is in the log
 -- and a view, rows_N: the propagated columns, in their base types, and where each row is stored.
 -- They belong to the owner of the schema, whoever tracks the table. Over the view, and so with the rights of whoever calls
 -- them:
+--   scan_N()        the keys and rows in the order of the key
+--   scan_N(after)   those that follow a key
 --   found_N(key)    the row with this key; its columns are the texts of the values, v1, v2, … in the order in which
---                   caravan.tracked has the columns
+--                   caravan.tracked has the columns; so are those of the others
 --   spelled_N(key)  if keys may be equal and written differently: the row with an equal key, and its key
 -- Relies on: a body that begins with `return` or `begin atomic` is bound to columns, not to their names. So renaming
 -- a column never breaks reading, and dropping one is refused. And such a body holds nobody up who changes other columns,
@@ -23,8 +23,6 @@ set client_min_messages = warning  -- and not what there was not to drop
 as $$
 declare
   n constant int := source.id;
-  -- In the order in which a page names the columns.
-  row_text constant text := caravan.row_text(source, 'scan_' || n);
   readers text[];
   key_columns text;
   key_of text;
@@ -32,6 +30,7 @@ declare
   finds text;
   exactly text;
   follows text;
+  after_key text;
   texts text;
   names text;
 begin
@@ -51,19 +50,6 @@ begin
   from caravan.key_parts(source.relation, source.key);
   follows := caravan.follows(source, 'scan_' || n || '.after');
 
-  -- Two branches, so that each is an index scan that stops after `most` rows.
-  execute format('drop function if exists caravan.scan_%s(jsonb, int)', n);
-  execute format($f$
-    create or replace function caravan.scan_%1$s(after jsonb, most int, wanted text[], largest int)
-    returns table (key jsonb, "row" text)
-    language sql stable
-    begin atomic
-      (select %6$s, %3$s from only %2$s as t where scan_%1$s.after is null order by %4$s limit scan_%1$s.most)
-      union all
-      (select %6$s, %3$s from only %2$s as t where %5$s order by %4$s limit scan_%1$s.most);
-    end
-  $f$, n, source.relation, row_text, key_columns, follows, key_of);
-
   execute format($f$
     create or replace function caravan.typed_%1$s(key jsonb) returns jsonb
     language sql stable
@@ -77,7 +63,8 @@ begin
     from pg_class c, aclexplode(c.relacl) as a
     where c.oid = to_regclass('caravan.rows_' || n) and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner)
   ) || to_regrole('caravan_hub')::text;
-  execute format('drop function if exists caravan.found_%1$s, caravan.spelled_%1$s', n);
+  execute format('drop function if exists caravan.found_%1$s, caravan.spelled_%1$s, caravan.scan_%1$s(jsonb, int), caravan.scan_%1$s(),
+    caravan.scan_%1$s(jsonb)', n);
   execute format('drop view if exists caravan.rows_%s', n);
   execute format('create view caravan.rows_%s as select t.ctid as "caravan.ctid", %s from only %s as t', n, (
     select string_agg(format('t.%1$I::%2$s as %1$I', c, caravan.column_type(source.relation, c)), ', ' order by position)
@@ -88,7 +75,7 @@ begin
     execute format('grant select on caravan.rows_%s to %s', n, array_to_string(readers, ', '));
   end if;
 
-  execute format('revoke all on function caravan.scan_%1$s, caravan.typed_%1$s from public', n);
+  execute format('revoke all on function caravan.typed_%1$s from public', n);
 
   -- PostgreSQL makes them part of the query that calls them, and computes the values that it takes.
   select string_agg(caravan.text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position),
@@ -113,35 +100,19 @@ begin
     execute format('revoke all on function caravan.spelled_%1$s from public; grant execute on function caravan.spelled_%1$s to public', n);
   end if;
   execute format('revoke all on function caravan.found_%1$s from public; grant execute on function caravan.found_%1$s to public', n);
-end
-$$;
 
--- The text of a row t, in a function with the arguments `wanted`, the columns that are, null for all, and `largest`. The size
--- of a text is known without reading it; of other types, the texts are made once.
-create or replace function caravan.row_text(source caravan.source, function text)
-returns text
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-  with parts as (
-    select 'v' || position as v, caravan.text_of('t.' || quote_ident(c), type) as value, t.typlen < 0 and type <> 'numeric' as may_be_large,
-      case when c = any (source.key) then 'true' else format('(%s.wanted is null or %L = any (%1$s.wanted))', function, c) end as is_wanted,
-      position
-    from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position),
-      caravan.column_type(source.relation, c) as type
-    join pg_type t on t.oid = type::regtype
-  ), row as (
-    select format('array_to_json(array[%s])::text', string_agg('r.' || v, ', ' order by position)) as text,
-      string_agg(format('coalesce(octet_length(r.%s)::bigint, 0)', v), ' + ' order by position) filter (where may_be_large) as size,
-      string_agg(case when may_be_large then format('case when %s then %s end', is_wanted, value) else value end || ' as ' || v, ', '
-        order by position) as values
-    from parts
-  )
-  select format('(select %s from (select %s offset 0) as r)',
-    case when size is null then text else format('case when %1$s > %2$s.largest then (%1$s)::text else %3$s end', size, function, text) end,
-    values)
-  from row
+  foreach after_key in array array['', 'after jsonb'] loop
+    execute format($f$
+      create function caravan.scan_%1$s(%2$s) returns table (key jsonb, %4$s)
+      language sql stable
+      begin atomic
+        select %6$s, %5$s from caravan.rows_%1$s as t %3$s order by %7$s;
+      end
+    $f$, n, after_key, case when after_key <> '' then 'where ' || follows end, names, texts, key_of, key_columns);
+    execute format('revoke all on function caravan.scan_%1$s(%2$s) from public; grant execute on function caravan.scan_%1$s(%2$s) to public',
+      n, after_key);
+  end loop;
+end
 $$;
 
 -- A value of a key, as it is in the log, in its column's type. Casts between PostgreSQL's own types and a superuser's are

@@ -1,5 +1,5 @@
--- Reading what a client has to itself: a fill, a sweep, the beginning, another history of central. What is new since its
--- cursor the hub reads by a query of its own: io.caravan.read.WindowStatement.
+-- Reading what a client has to itself: a sweep, the beginning of a fill, another history of central. What is new since its
+-- cursor, and the rows of a fill, the hub reads by queries of its own: io.caravan.read.
 --
 -- A cursor is JSON that each client keeps; io.caravan.client.Cursor says what it has. What is here reads of it:
 --   filled    source -> which mapping it was filled with
@@ -120,17 +120,16 @@ immutable
 return '[' || key::text || case when "row" is null then ']' else ', ' || substr("row", 2) end;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
-drop function if exists caravan.page(jsonb, text[], text[], text[]), caravan.page(jsonb, text[], text[], text[], text[]);
-create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[], oversized text[])
+drop function if exists caravan.page(jsonb, text[], text[], text[]);
+create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[])
 returns text
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format('{"cursor": %s, "sources": %s, "cleared": %s, "gone": %s, %s"changes": {%s}}',
-    cursor, caravan.describe(names || cleared), to_json(cleared), to_json(gone),
-    case when oversized <> '{}' then format('"oversized": [%s], ', array_to_string(oversized, ', ')) end, (
+  return format('{"cursor": %s, "sources": %s, "cleared": %s, "gone": %s, "changes": {%s}}',
+    cursor, caravan.describe(names || cleared), to_json(cleared), to_json(gone), (
       select string_agg(format('%s: [%s]', to_json(name), list), ', ')
       from (
         select name, string_agg(item, ', ' order by position) as list
@@ -155,63 +154,6 @@ begin
     execute format('select count(*) from only %s', source.relation) into rows;
   end if;
   return rows;
-end
-$$;
-
--- The next page of a fill: the rows that follow the last key, at most max_rows of them and about max_bytes. Those that are
--- larger than `largest` with the wanted columns (null: all) are named, and not sent.
-drop function if exists caravan.fill_page(jsonb, int, int);
-create or replace function caravan.fill_page(
-  inout cursor jsonb, max_rows int, max_bytes int, wanted text[], largest int,
-  out page text, out progress text
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  source constant caravan.source := (select s from caravan.source s where s.name = cursor #>> '{fill,source}');
-  total constant bigint := cursor #>> '{fill,total}';
-  since constant timestamptz := cursor #>> '{fill,since}';
-  after jsonb := nullif(cursor #> '{fill,after}', 'null');
-  filled bigint := cursor #>> '{fill,rows}';
-  bytes bigint := 0;
-  items text[] := '{}';
-  oversized text[] := '{}';
-  changes int;
-  cut boolean := false;
-  seconds numeric;
-  next record;
-begin
-  for next in
-    execute format('select key, "row" from caravan.scan_%s($1, $2, $3, $4)', source.id) using after, max_rows, wanted, largest
-  loop
-    cut := bytes >= max_bytes;
-    exit when cut;
-    if starts_with(next.row, '[') then
-      items := items || caravan.item(next.key, next.row);
-    else
-      oversized := oversized || format('[%s, %s, %s]', to_json(source.name), next.key, next.row);
-    end if;
-    bytes := bytes + octet_length(next.row);
-    after := next.key;
-  end loop;
-  changes := cardinality(items) + cardinality(oversized);
-  filled := filled + changes;
-  seconds := greatest(extract(epoch from clock_timestamp() - since), 0.001);
-
-  if cut or changes = max_rows then
-    cursor := cursor || jsonb_build_object(
-      'fill', cursor -> 'fill' || jsonb_build_object('after', after, 'rows', filled));
-    progress := format('%s of about %s rows of %s (%s %%)', filled, greatest(total, filled), source.name,
-        100 * filled / greatest(total, filled))
-      || case when filled > changes then format(', %s rows/s, about %s s left', round(filled / seconds),
-        ceil(greatest(total - filled, 0) * seconds / filled)) else '' end;
-  else
-    cursor := jsonb_set(cursor - 'fill', array['filled', source.name], cursor #> '{fill,mark}');
-    progress := format('all %s rows of %s, in %s s', filled, source.name, round(seconds, 1));
-  end if;
-  page := caravan.page(cursor, '{}', '{}', array_fill(source.name, array[cardinality(items)]), items, oversized);
 end
 $$;
 
@@ -326,7 +268,7 @@ $$;
 -- now, it comes along.
 drop function if exists caravan.sweep_page(jsonb, text[], jsonb);
 create or replace function caravan.sweep_page(
-  inout cursor jsonb, sources text[], siblings text[], held jsonb, largest int,
+  inout cursor jsonb, sources jsonb, siblings text[], held jsonb, largest int,
   out page text, out progress text
 )
 language plpgsql
@@ -376,22 +318,27 @@ begin
     sweep := caravan.sweep_of(sweep #>> '{then,0}') || jsonb_build_object('then', (sweep -> 'then') - 0)
       || case when sweep ? 'cleared' then '{"cleared": true, "confirmed": true}' else '{}' end::jsonb;
   else
-    sweep := caravan.sweep_of(sources[array_position(sources, source.name) + 1]);
+    sweep := caravan.sweep_of(sources -> (
+      select n::int
+      from jsonb_array_elements(sources) with ordinality as s (value, n)
+      where value ->> 'source' = source.name
+    ) ->> 'source');
   end if;
   if here <> '{}' then
     select f.names, f.rows into names, rows
-    from caravan.found_elsewhere(source, siblings, keys, coalesce(largest, 2147483647)) as f;
+    from caravan.found_elsewhere(source, sources, siblings, keys, coalesce(largest, 2147483647)) as f;
   end if;
   cursor := cursor - 'sweep' || case when sweep is null then '{}' else jsonb_build_object('sweep', sweep) end;
   page := caravan.page(cursor, '{}', array[source.name],
-    array_fill(source.name, array[cardinality(here)]) || names, here || rows, '{}');
+    array_fill(source.name, array[cardinality(here)]) || names, here || rows);
 end
 $$;
 
 -- The rows that other sources have by keys that a source has no more, as items of a page, each with its source. They are of
--- the same table of a client if they have equal keys, and keys of the same types.
+-- the same table of a client if they have equal keys, and keys of the same types. Columns that the client does not use are
+-- null.
 create or replace function caravan.found_elsewhere(
-  source caravan.source, siblings text[], keys jsonb, largest int, out names text[], out rows text[]
+  source caravan.source, sources jsonb, siblings text[], keys jsonb, largest int, out names text[], out rows text[]
 )
 language plpgsql
 stable
@@ -399,6 +346,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   sibling caravan.source;
+  wanted text[];
   items text[];
 begin
   for sibling in
@@ -407,12 +355,20 @@ begin
       and array(select s.types[array_position(s.columns, k)] from unnest(s.key) with ordinality as u (k, n) order by n)
         = array(select source.types[array_position(source.columns, k)] from unnest(source.key) with ordinality as u (k, n) order by n)
   loop
+    wanted := (
+      select array(select jsonb_array_elements_text(w -> 'columns')) || sibling.key
+      from jsonb_array_elements(sources) as w
+      where w ->> 'source' = sibling.name and w ? 'columns'
+    );
     execute format($q$
       select array_agg(caravan.item(k.key, f."row"))
       from jsonb_array_elements($1) as k (key)
       cross join lateral (select array_to_json(array[%s])::text as "row" from caravan.found_%s(k.key)) as f
       where not exists (select from caravan.found_%s(k.key)) and octet_length(f."row") <= $2
-    $q$, (select string_agg('v' || n, ', ' order by n) from generate_series(1, cardinality(sibling.columns)) as n), sibling.id, source.id)
+    $q$, (
+      select string_agg(case when wanted is null or c = any (wanted) then 'v' || n else 'null' end, ', ' order by n)
+      from jsonb_object_keys(jsonb_object(sibling.columns, sibling.types)) with ordinality as u (c, n)
+    ), sibling.id, source.id)
     into items using keys, largest;
     items := coalesce(items, '{}');
     rows := rows || items;
@@ -473,10 +429,11 @@ end
 $$;
 
 -- The work of caravan.read: one statement, and so one snapshot.
-drop function if exists caravan.next_page(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.next_page(jsonb, jsonb, int, int, jsonb);
+drop function if exists caravan.next_page(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.fill_page,
+  caravan.next_page(jsonb, jsonb, int, int, jsonb);
 create or replace function caravan.next_page(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb, largest int,
-  out page text, out more boolean, out progress text, out refusing text
+  inout cursor jsonb, sources jsonb, held jsonb, largest int,
+  out page text, out progress text, out refusing text
 )
 language plpgsql
 stable
@@ -486,7 +443,6 @@ declare
   wish record;
   mark text;
   to_fill caravan.source;
-  wanted text[];
   mark_to_fill text;
 begin
   if cursor is null or not caravan.is_known(cursor) then
@@ -494,16 +450,12 @@ begin
         'epoch', (select h.epoch from caravan.history h))
       || case when cursor is null then '{}' else jsonb_build_object('sweep', caravan.sweep_of(sources #>> '{0,source}')) end;
   end if;
-  refusing := (
-    select ',' || string_agg(distinct client, ',') || ','
-    from caravan.dead_letter
-    where state in ('retrying', 'open')
-  );
+  refusing := (select string_agg(client, E'\n') from caravan.refusing);
 
   for wish in
-    select w.source, w.fingerprint, w.columns, s as tracked, caravan.is_lost(s.id) as lost
-    from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text, columns text[]))
-      with ordinality as w (source, fingerprint, columns, n)
+    select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
+    from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text))
+      with ordinality as w (source, fingerprint, n)
     left join caravan.source s on s.name = w.source
     order by w.n
   loop
@@ -517,12 +469,10 @@ begin
     mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
     if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
       to_fill := wish.tracked;
-      wanted := wish.columns;
       mark_to_fill := mark;
     end if;
   end loop;
 
-  more := true;
   if to_fill is not null then
     if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_fill, to_fill.name) then
       cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
@@ -531,13 +481,11 @@ begin
         cursor := jsonb_set(cursor, '{sweep}', caravan.sweep_too(cursor -> 'sweep', to_fill, sources));
       end if;
     end if;
-    select f.cursor, f.page, f.progress into cursor, page, progress
-    from caravan.fill_page(cursor || caravan.seen(), max_rows, max_bytes, wanted, largest) f;
   elsif cursor ? 'sweep' then
     perform caravan.check_reader(s) from caravan.source s where s.name = cursor #>> '{sweep,source}';
     if held is not null then
       select s.cursor, s.page, s.progress into cursor, page, progress
-      from caravan.sweep_page(cursor || caravan.seen(), array(select s ->> 'source' from jsonb_array_elements(sources) as s), array(
+      from caravan.sweep_page(cursor || caravan.seen(), sources, array(
         select jsonb_array_elements_text(w -> 'siblings') from jsonb_array_elements(sources) as w
         where w ->> 'source' = cursor #>> '{sweep,source}'
         intersect
@@ -551,18 +499,18 @@ end
 $$;
 
 -- What a client at `cursor` (null: it has none yet) gets alone, if it maps `sources`, given in the order in which they are
--- to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"]}], a fingerprint of the mapping, so
--- that a mapping that was edited is filled again, and the columns that it uses, if not all. Rows with more than `largest` bytes
--- of texts are named, and not sent. While the cursor says `sweep`,
--- `held` are the client's next keys. Raises what keeps a source from being read.
---   cursor    the cursor after this page; or from which to read what is new, if it has neither `fill` nor `sweep`
+-- to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"], "siblings": []}], a fingerprint of the
+-- mapping, so that a mapping that was edited is filled again, the columns that it uses, if not all, and the other sources of
+-- the same table. While the cursor says `sweep` and not `fill`, `held` are the client's next keys. Rows that come along have
+-- no more than `largest` bytes. Raises what keeps a source from being read.
+--   cursor    the cursor after this page; or, without a page, with which to read on
 --   progress  what the page brings, in words; null: there is nothing to apply
---   refusing  the clients that have unresolved dead letters, as ',blog,shop,'
+--   refusing  the clients that have unresolved dead letters, one a line
 -- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
 drop function if exists caravan.read(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.read(jsonb, jsonb, int, int, jsonb);
 create or replace function caravan.read(
-  inout cursor jsonb, sources jsonb, max_rows int, max_bytes int, held jsonb default null, largest int default null,
-  out page text, out more boolean, out progress text, out refusing text
+  inout cursor jsonb, sources jsonb, held jsonb default null, largest int default null,
+  out page text, out progress text, out refusing text
 )
 language plpgsql
 security definer
@@ -582,9 +530,8 @@ set lc_monetary = 'C'
 as $$
 begin
   perform caravan.note_history();
-  select p.* into cursor, page, more, progress, refusing
-  from caravan.next_page(cursor, sources, max_rows, max_bytes, held, largest) as p;
-  page := caravan.project(page, sources);
+  select p.* into cursor, page, progress, refusing
+  from caravan.next_page(cursor, sources, held, largest) as p;
 end
 $$;
-comment on function caravan.read is 'The next page of a fill or a sweep; or a cursor from which to read what is new';
+comment on function caravan.read is 'The next page of a sweep; or a cursor from which to read on';

@@ -33,7 +33,7 @@ begin
   for open_to_all in
     select oid from pg_proc
     where pronamespace = 'caravan'::regnamespace
-      and (proname ~ '^log_(insert|update|delete)_[0-9]+$' and pronargs > 0 or proname ~ '^(found|spelled)_[0-9]+$')
+      and (proname ~ '^log_(insert|update|delete)_[0-9]+$' and pronargs > 0 or proname ~ '^(found|spelled|scan)_[0-9]+$')
   loop
     execute format('grant execute on function %s to public', open_to_all);
   end loop;

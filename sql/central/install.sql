@@ -8,7 +8,6 @@ begin;
 \ir 32-capture.sql
 \ir 40-read.sql
 \ir 43-log.sql
-\ir 45-project.sql
 \ir 46-readers.sql
 \ir 47-problems.sql
 \ir 48-measure.sql

@@ -17,8 +17,7 @@ import java.util.regex.Pattern;
  * @param milestone the last one that there was when the page was read; null: there was none
  * @param filled source → the mark of the mapping that it was filled with; null in a page that
  *     leaves the client's as it is
- * @param fill while a source is being filled: source, mark, after (a key), rows, total, since;
- *     null: none is
+ * @param fill the source that is being filled; null: none is
  * @param sweep while the client is swept: source, its key, target, after (a key), then; null: it is
  *     not
  * @param window within a backlog; null: the client is not
@@ -28,12 +27,15 @@ public record Cursor(
     String snapshot,
     String milestone,
     JsonNode filled,
-    JsonNode fill,
+    Fill fill,
     JsonNode sweep,
     Window window) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Pattern SNAPSHOT =
       Pattern.compile("([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):((?:[0-9]{1,18},)*[0-9]{1,18})?");
+
+  private static final Pattern TIME =
+      Pattern.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}[+-][0-9]{2}:[0-9]{2}");
 
   /**
    * The part of the log that is being read in pages.
@@ -43,6 +45,50 @@ public record Cursor(
    * @param last the id of its last change
    */
   public record Window(String upto, long after, long last) {}
+
+  /**
+   * How far the filling of a source has come.
+   *
+   * @param source its name
+   * @param mark of the mapping that it is filled with
+   * @param after the last key that the client has, as JSON; null: it has none yet
+   * @param rows how many it has
+   * @param total how many there will be, about
+   * @param since when the filling began, as PostgreSQL writes a {@code timestamptz} in JSON
+   */
+  public record Fill(
+      String source, String mark, String after, long rows, long total, String since) {
+
+    static Fill of(JsonNode parts) {
+      JsonNode after = parts.path("after");
+      return new Fill(
+          parts.path("source").asText(),
+          parts.path("mark").asText(),
+          after.isArray() ? after.toString() : null,
+          parts.path("rows").asLong(),
+          parts.path("total").asLong(),
+          parts.path("since").asText());
+    }
+
+    /** The same with some more rows, up to this key. */
+    public Fill after(String key, int more) {
+      return new Fill(source, mark, key, rows + more, total, since);
+    }
+
+    private JsonNode json() {
+      ObjectNode json = JSON.createObjectNode().put("source", source).put("mark", mark);
+      try {
+        json.set("after", after == null ? null : JSON.readTree(after));
+      } catch (JsonProcessingException e) {
+        throw new IllegalStateException(e);
+      }
+      return json.put("rows", rows).put("total", total).put("since", since);
+    }
+
+    private boolean isOfOne(Set<String> sources) {
+      return sources.contains(source) && TIME.matcher(since).matches();
+    }
+  }
 
   /**
    * Reads a cursor.
@@ -88,7 +134,7 @@ public record Cursor(
         cursor.snapshot,
         cursor.milestone,
         cursor.filled,
-        isOfOne(cursor.fill, sources) ? cursor.fill : null,
+        cursor.fill != null && cursor.fill.isOfOne(sources) ? cursor.fill : null,
         isOfOne(cursor.sweep, sources) ? cursor.sweep : null,
         cursor.window);
   }
@@ -104,7 +150,7 @@ public record Cursor(
         parts.path("snapshot").asText(),
         parts.path("milestone").asText(null),
         parts.get("filled"),
-        parts.get("fill"),
+        parts.path("fill").isObject() ? Fill.of(parts.get("fill")) : null,
         parts.get("sweep"),
         window == null
             ? null
@@ -139,6 +185,18 @@ public record Cursor(
     return new Cursor(epoch, snapshot, milestone, null, fill, sweep, window);
   }
 
+  /** The same, further in its fill. */
+  public Cursor filling(String newMilestone, Fill newFill) {
+    return new Cursor(epoch, snapshot, newMilestone, filled, newFill, sweep, window);
+  }
+
+  /** The same when the fill is done. */
+  public Cursor filled(String newMilestone) {
+    ObjectNode marks = filled == null ? JSON.createObjectNode() : filled.deepCopy();
+    marks.put(fill.source, fill.mark);
+    return new Cursor(epoch, snapshot, newMilestone, marks, null, sweep, window);
+  }
+
   /** The same, but at another place of the log. */
   public Cursor at(String newSnapshot, String newMilestone, Window newWindow) {
     return new Cursor(epoch, newSnapshot, newMilestone, filled, fill, sweep, newWindow);
@@ -160,7 +218,7 @@ public record Cursor(
       json.set("filled", filled);
     }
     if (fill != null) {
-      json.set("fill", fill);
+      json.set("fill", fill.json());
     }
     if (sweep != null) {
       json.set("sweep", sweep);

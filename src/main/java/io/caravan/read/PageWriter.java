@@ -37,7 +37,6 @@ final class PageWriter {
   private final Map<String, StringBuilder> changes = new LinkedHashMap<>();
   private final StringBuilder oversized = new StringBuilder();
   private final StringBuilder progress = new StringBuilder();
-  private long bytes;
   private int count;
 
   /** The source was truncated. */
@@ -70,13 +69,11 @@ final class PageWriter {
       return;
     }
     StringBuilder items = changes.computeIfAbsent(source, name -> new StringBuilder());
-    int from = items.length();
-    items.append(from == 0 ? "[" : ", [").append(key);
+    items.append(items.isEmpty() ? "[" : ", [").append(key);
     items.append(row == null ? "]" : ", ");
     if (row != null) {
       items.append(row, 1, row.length());
     }
-    bytes += utf8Length(items, from);
   }
 
   private void addOversized(String source, String key, String size) {
@@ -96,11 +93,6 @@ final class PageWriter {
     }
   }
 
-  /** How large the changes are. */
-  long bytes() {
-    return bytes;
-  }
-
   boolean isEmpty() {
     return count == 0;
   }
@@ -111,16 +103,25 @@ final class PageWriter {
   }
 
   /**
-   * The page.
+   * The page of a window.
    *
    * @param sources those of the changes, among others
    */
   String page(Cursor cursor, Map<String, Source> sources) {
+    return write(cursor.withoutFilled(), sources);
+  }
+
+  /** The page of an initial load, which says with what the client is filled. */
+  String fillPage(Cursor cursor, Map<String, Source> sources) {
+    return write(cursor, sources);
+  }
+
+  private String write(Cursor cursor, Map<String, Source> sources) {
     try {
       Map<String, Source> described = new LinkedHashMap<>(sources);
       described.keySet().removeIf(name -> !changes.containsKey(name) && !cleared.contains(name));
       StringBuilder page = new StringBuilder();
-      page.append("{\"cursor\": ").append(cursor.withoutFilled().json());
+      page.append("{\"cursor\": ").append(cursor.json());
       page.append(", \"sources\": ").append(JSON.writeValueAsString(described));
       page.append(", \"cleared\": ").append(JSON.writeValueAsString(cleared));
       page.append(", \"gone\": ").append(JSON.writeValueAsString(gone));
@@ -138,15 +139,5 @@ final class PageWriter {
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     }
-  }
-
-  private static int utf8Length(CharSequence text, int from) {
-    int length = 0;
-    for (int i = from; i < text.length(); i++) {
-      char c = text.charAt(i);
-      // A character beyond 16 bits is two surrogates, and four bytes.
-      length += c < 0x80 ? 1 : c < 0x800 || Character.isSurrogate(c) ? 2 : 3;
-    }
-    return length;
   }
 }

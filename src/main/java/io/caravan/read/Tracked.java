@@ -1,7 +1,9 @@
 package io.caravan.read;
 
+import static java.util.stream.Collectors.joining;
+
 import io.caravan.client.Source;
-import java.util.ArrayList;
+import io.caravan.client.Wanted;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,9 +57,10 @@ record Tracked(
     return key.stream().map(column -> types.get(columns.indexOf(column))).toList();
   }
 
-  /** The part of a mark that says which source it was that a client was filled with. */
-  String mark() {
-    return generation == 0 ? String.valueOf(id) : id + "." + generation;
+  /** What says with which source, and with what of it, a client was filled. */
+  String markOf(Wanted wanted) {
+    String source = generation == 0 ? String.valueOf(id) : id + "." + generation;
+    return source + "/" + wanted.fingerprint();
   }
 
   /** As a page describes it, with these columns and those of the key; null: with all. */
@@ -72,17 +75,29 @@ record Tracked(
     return new Source(key, described);
   }
 
-  /** The values of these columns, as {@code caravan.found_N} names them. */
-  List<String> values(Source described) {
-    List<String> values = new ArrayList<>();
-    described.columns().keySet().forEach(column -> values.add("v" + (columns.indexOf(column) + 1)));
-    return values;
+  /**
+   * The values of these columns as a JSON array, or the number of their bytes if these are too many,
+   * as an expression in SQL over {@code f}, which {@code caravan.found_N} or its like has found.
+   *
+   * @param largest how many bytes they may have
+   */
+  String row(Source described, int largest) {
+    List<String> wanted = List.copyOf(described.columns().keySet());
+    String row =
+        wanted.stream()
+            .map(this::value)
+            .collect(joining(", ", "pg_catalog.array_to_json(array[", "])::text"));
+    String size =
+        wanted.stream()
+            .filter(column -> !SMALL.contains(described.columns().get(column)))
+            .map(c -> "coalesce(pg_catalog.octet_length(%s)::bigint, 0::bigint)".formatted(value(c)))
+            .collect(joining(" + "));
+    return size.isEmpty()
+        ? row
+        : "case when %1$s > %2$d then (%1$s)::text else %3$s end".formatted(size, largest, row);
   }
 
-  /** Those of them that may be large. */
-  List<String> unboundedValues(Source described) {
-    List<String> values = new ArrayList<>(values(described));
-    values.removeIf(value -> SMALL.contains(types.get(Integer.parseInt(value.substring(1)) - 1)));
-    return values;
+  private String value(String column) {
+    return "f.v" + (columns.indexOf(column) + 1);
   }
 }

@@ -3,9 +3,7 @@ package io.caravan.read;
 import static java.util.stream.Collectors.joining;
 
 import io.caravan.client.Source;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
  * The query that reads the next page of what is new since a cursor's snapshot. New is what is
@@ -24,26 +22,12 @@ import java.util.Map;
  * union all} one after another.
  */
 final class WindowStatement {
-  /** The settings on which the texts of values depend, and which rows are seen, in this order. */
-  static final Map<String, String> SETTINGS = settings();
-
   private static final String HEAD =
       """
       with given as (
         select ?::text as epoch, ?::pg_catalog.pg_snapshot as since, ?::pg_catalog.pg_snapshot as upto,
           ?::pg_catalog.pg_snapshot as until, ?::timestamptz as seen, ?::int as most, ?::int as most_bytes
-      ), fit as materialized (
-        select h.epoch = g.epoch and h.started = pg_catalog.pg_postmaster_start_time()
-            and h.epoch = pg_catalog.concat_ws('/', pg_catalog.split_part(h.epoch, '/', 1),
-              pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan.life),
-              pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan.history'), '/', -2), 'caravan.change'::regclass::oid)
-            and pg_catalog.pg_snapshot_xmax(coalesce(g.upto, g.since)) <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-            and (g.seen is null or exists (select from caravan.milestone as m where m.at = g.seen))
-            and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan.cleaning)
-            and (select pg_catalog.count(*) from caravan.tracked as t where t.state in (%1$s)) = %2$d as fits,
-          pg_catalog.concat_ws('/', %3$s) = %4$s as is_set
-        from caravan.history as h, given as g
-      ), bound as materialized (
+      ), %s, bound as materialized (
         select coalesce(upto, case
           when until is null then pg_catalog.pg_current_snapshot()
           when caravan.shows_all_of(until, since) and caravan.shows_all_of(pg_catalog.pg_current_snapshot(), until) then until
@@ -169,13 +153,7 @@ final class WindowStatement {
   }
 
   private String head() {
-    return HEAD.formatted(
-        sources.stream().map(source -> literal(source.state())).collect(joining(", ")),
-        sources.size(),
-        SETTINGS.keySet().stream()
-            .map(name -> "pg_catalog.current_setting('" + name + "')")
-            .collect(joining(", ")),
-        literal(String.join("/", SETTINGS.values())));
+    return HEAD.formatted(Fit.sql(sources));
   }
 
   private String rest() {
@@ -183,7 +161,7 @@ final class WindowStatement {
     StringBuilder spelled = new StringBuilder();
     for (int i = 0; i < sources.size(); i++) {
       Tracked source = sources.get(i);
-      String row = row(source, described.get(i));
+      String row = source.row(described.get(i), largestRow);
       rows.append(
           "\n  when %1$d then (select %2$s from (select * from caravan.found_%1$d(n.key) offset 0) as f)"
               .formatted(source.id(), row));
@@ -223,44 +201,10 @@ final class WindowStatement {
 
   private String rowOf(int sibling) {
     return "(select %s from (select * from caravan.found_%d(n.key) offset 0) as f)"
-        .formatted(row(sources.get(sibling), described.get(sibling)), sources.get(sibling).id());
-  }
-
-  /** The values as a JSON array; the number of their bytes, if they are too large. */
-  private String row(Tracked source, Source described) {
-    String values = source.values(described).stream().map(v -> "f." + v).collect(joining(", "));
-    String row = "pg_catalog.array_to_json(array[%s])::text".formatted(values);
-    String size =
-        source.unboundedValues(described).stream()
-            .map(v -> "coalesce(pg_catalog.octet_length(f.%s)::bigint, 0::bigint)".formatted(v))
-            .collect(joining(" + "));
-    return size.isEmpty()
-        ? row
-        : "case when %1$s > %2$d then (%1$s)::text else %3$s end".formatted(size, largestRow, row);
+        .formatted(sources.get(sibling).row(described.get(sibling), largestRow), sources.get(sibling).id());
   }
 
   private String ids() {
     return sources.stream().map(source -> String.valueOf(source.id())).collect(joining(", "));
-  }
-
-  private static String literal(String text) {
-    return "'" + text.replace("'", "''") + "'";
-  }
-
-  private static Map<String, String> settings() {
-    Map<String, String> settings = new LinkedHashMap<>();
-    // In another isolation, a query sees sources as they were, and finds rows as they are made now.
-    settings.put("transaction_isolation", "read committed");
-    settings.put("search_path", "pg_catalog, pg_temp");
-    settings.put("row_security", "off");
-    settings.put("timezone", "UTC");
-    settings.put("datestyle", "ISO, MDY");
-    settings.put("intervalstyle", "postgres");
-    settings.put("bytea_output", "hex");
-    settings.put("extra_float_digits", "1");
-    settings.put("lc_monetary", "C");
-    settings.put("array_nulls", "on");
-    settings.put("quote_all_identifiers", "off");
-    return settings;
   }
 }

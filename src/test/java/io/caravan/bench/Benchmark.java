@@ -31,6 +31,7 @@ class Benchmark {
     SECTIONS.put("absence", new Absence());
     SECTIONS.put("footprint", new Footprint());
     SECTIONS.put("many", new ManyClients());
+    SECTIONS.put("load", new InitialLoad());
     SECTIONS.put("reconcile", new Reconciling());
     SECTIONS.put("apply", new ApplyCost());
     SECTIONS.put("trigger", new TriggerForms());

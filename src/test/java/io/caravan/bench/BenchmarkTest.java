@@ -34,7 +34,7 @@ class BenchmarkTest {
   void everyContenderIsMeasuredAndArrivesAfterItsCommit(@TempDir Path folder) throws IOException {
     Options briefly =
         new Options(
-            List.of("latency", "profile", "throughput", "reconcile", "apply"),
+            List.of("latency", "profile", "throughput", "load", "reconcile", "apply"),
             List.of(1),
             List.of(100),
             1,

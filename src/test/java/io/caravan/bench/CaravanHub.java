@@ -13,7 +13,7 @@ final class CaravanHub implements Contender.Returning {
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.users", "key": {"id": "id"},
-        "columns": {"name": "name", "email": "email"}}]
+        "columns": {"name": "name", "email": "email"}, "rows": "%s"}]
       """;
 
   private final Caravan caravan;
@@ -24,6 +24,15 @@ final class CaravanHub implements Contender.Returning {
 
   /** Installs it, without starting a hub. The clients have central's rows already. */
   CaravanHub(Stage stage, int clientCount) {
+    this(stage, clientCount, "shared");
+  }
+
+  /**
+   * The same.
+   *
+   * @param rows what the mapping says of whose rows the clients' tables hold
+   */
+  CaravanHub(Stage stage, int clientCount, String rows) {
     caravan = new Caravan(stage.centralServer()).asShipped();
     stage.fillCentral(caravan.central(), stage.rows());
     caravan.central().execute("select caravan.track('users', '{name, email}')");
@@ -33,7 +42,8 @@ final class CaravanHub implements Contender.Returning {
     caravan.set("caravan.management", "true").set("caravan.management.port", "" + healthPort);
     for (int n = 1; n <= clientCount; n++) {
       String name = "c" + n;
-      caravan.client(stage.clientServer(), name, stage.clientDdl() + GRANTS, MAPPING);
+      caravan.client(
+          stage.clientServer(), name, stage.clientDdl() + GRANTS, MAPPING.formatted(rows));
       clients.add(caravan.database(name));
       caravan.set(name + ".url", urlOf(caravan.database(name))).set(name + ".user", "hub");
     }

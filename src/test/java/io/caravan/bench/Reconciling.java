@@ -3,11 +3,7 @@ package io.caravan.bench;
 import io.caravan.Postgres.Database;
 import io.caravan.Wire;
 import java.io.IOException;
-import java.io.PipedInputStream;
-import java.io.PipedOutputStream;
 import java.io.UncheckedIOException;
-import java.sql.Connection;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -17,8 +13,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.postgresql.copy.CopyManager;
-import org.postgresql.core.BaseConnection;
 
 /**
  * What it costs to compare a client with central and to repair it, beside the least that both
@@ -36,13 +30,13 @@ final class Reconciling implements Section {
   public void run(Stage stage, Options options, Report report) {
     CaravanHub caravan = new CaravanHub(stage, 1).heap("-Xmx64m");
     Database client = caravan.clients().get(0);
-    client.execute("create table copied (like users including all); truncate users");
+    client.execute("truncate users");
     ExecutorService threads = Executors.newCachedThreadPool();
     try (Wire wire = new Wire(client.port())) {
       caravan
           .set("c1.url", CaravanHub.urlOf(new Database(wire.port(), client.name())))
           .set("caravan.reconcile.percent", "0");
-      fill(stage, caravan, report);
+      InitialLoad.start(caravan);
       Turns.warmUpAnew(caravan, stage.rows());
       vacuum(caravan);
       compare(stage, options, caravan, threads, report);
@@ -54,26 +48,6 @@ final class Reconciling implements Section {
       threads.shutdownNow();
       caravan.close();
     }
-  }
-
-  private static void fill(Stage stage, CaravanHub caravan, Report report) {
-    Database client = caravan.clients().get(0);
-    String filled = "select count(*) from caravan.cursor where cursor -> 'filled' ? 'public.users'";
-    String made = "select to_regclass('caravan.cursor') is not null";
-    Report.Case fill =
-        report.begin("fill", "an empty client gets %,d rows".formatted(stage.rows()), "COPY");
-    fill.add("COPY", "s", seconds(() -> copy(caravan.central(), client)));
-    caravan.start();
-    fill.add(
-        "caravan",
-        "s",
-        seconds(
-            () -> {
-              Waiting.until("the hub has made its tables", () -> client.value(made).equals("t"));
-              Waiting.until("it is filled", () -> client.value(filled).equals("1"));
-            }));
-    client.execute("drop table copied");
-    fill.print();
   }
 
   private static void compare(
@@ -204,27 +178,6 @@ final class Reconciling implements Section {
   private static void vacuum(CaravanHub caravan) {
     caravan.central().execute("vacuum analyze");
     caravan.clients().get(0).execute("vacuum analyze");
-  }
-
-  private static void copy(Database central, Database client) {
-    try (Connection from = central.dataSource().getConnection();
-        Connection to = client.dataSource().getConnection();
-        PipedOutputStream out = new PipedOutputStream();
-        PipedInputStream in = new PipedInputStream(out, 1 << 16)) {
-      CompletableFuture<?> reading = CompletableFuture.runAsync(() -> copyOut(from, out));
-      new CopyManager((BaseConnection) to).copyIn("copy copied (id, name, email) from stdin", in);
-      reading.join();
-    } catch (SQLException | IOException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static void copyOut(Connection from, PipedOutputStream to) {
-    try (to) {
-      new CopyManager((BaseConnection) from).copyOut("copy users (id, name, email) to stdout", to);
-    } catch (SQLException | IOException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   private static double seconds(Runnable work) {

@@ -1,0 +1,129 @@
+package io.caravan.read;
+
+import io.caravan.client.Cursor;
+import io.caravan.client.Source;
+import io.caravan.client.Wanted;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+
+/** Reads the rows of a client's initial load, page by page: {@link LoadStatement}. */
+final class LoadRead {
+  private final int largestRow;
+
+  /**
+   * Has read nothing yet.
+   *
+   * @param largestRow how many bytes the texts of a row's values may have
+   */
+  LoadRead(int largestRow) {
+    this.largestRow = largestRow;
+  }
+
+  /**
+   * The next page; empty where the cursor or the sources are not as the query takes them to be.
+   *
+   * @param known the sources as central tracked them when it was asked last
+   * @param cursor where the client stands
+   * @param wanted the sources that it maps
+   * @param most how many rows a page has at most
+   * @param bytes after how many bytes it takes no further row
+   */
+  Optional<Answer> read(
+      Connection connection,
+      KnownSources known,
+      Cursor cursor,
+      List<Wanted> wanted,
+      int most,
+      int bytes)
+      throws SQLException {
+    Optional<Shape> shape = known.toFill(cursor, wanted);
+    if (shape.isEmpty()) {
+      return Optional.empty();
+    }
+    return Settings.with(connection, () -> ask(connection, shape.get(), cursor, most, bytes));
+  }
+
+  private Optional<Answer> ask(
+      Connection connection, Shape shape, Cursor cursor, int most, int bytes)
+      throws SQLException, Settings.Unset {
+    Tracked source = shape.tracked().get(0);
+    Source described = shape.sources().get(0);
+    String after = cursor.fill().after();
+    String sql = LoadStatement.sql(source, described, after != null, largestRow);
+    try (PreparedStatement query = connection.prepareStatement(sql)) {
+      Parameters parameters =
+          new Parameters(query)
+              .text(cursor.epoch())
+              .text(cursor.snapshot())
+              .text(cursor.milestone())
+              .text(cursor.fill().since())
+              .id(bytes);
+      if (after != null) {
+        parameters.text(after);
+      }
+      parameters.number(most);
+      try (ResultSet rows = query.executeQuery()) {
+        rows.next();
+        String[] head = (String[]) rows.getArray("head").getArray();
+        if (!head[1].equals("true")) {
+          throw new Settings.Unset();
+        }
+        return head[0].equals("true")
+            ? Optional.of(page(rows, head, shape, cursor, most, bytes))
+            : Optional.empty();
+      }
+    }
+  }
+
+  private static Answer page(
+      ResultSet rows, String[] head, Shape shape, Cursor cursor, int most, int bytes)
+      throws SQLException {
+    PageWriter page = new PageWriter();
+    String name = cursor.fill().source();
+    String last = cursor.fill().after();
+    int count = 0;
+    long size = 0;
+    while (rows.next()) {
+      count++;
+      last = rows.getString("key");
+      page.add(name, last, rows.getString("row"));
+      size = rows.getLong("bytes");
+    }
+    Cursor.Fill fill = cursor.fill().after(last, count);
+    boolean isLast = count < most && size < bytes;
+    Cursor next = isLast ? cursor.filled(head[2]) : cursor.filling(head[2], fill);
+    double seconds = Math.max(Double.parseDouble(head[4]), 0.001);
+    return new Answer(
+        next,
+        page.fillPage(next, shape.described()),
+        isLast ? done(fill, seconds) : progress(fill, count, seconds),
+        head[3] == null ? Set.of() : Set.of(head[3].split("\n")),
+        true);
+  }
+
+  private static String done(Cursor.Fill fill, double seconds) {
+    return String.format(
+        Locale.ROOT, "all %d rows of %s, in %.1f s", fill.rows(), fill.source(), seconds);
+  }
+
+  private static String progress(Cursor.Fill fill, int count, double seconds) {
+    long total = Math.max(fill.total(), fill.rows());
+    String progress =
+        "%d of about %d rows of %s (%d %%)"
+            .formatted(fill.rows(), total, fill.source(), 100 * fill.rows() / total);
+    if (fill.rows() == count) {
+      return progress;
+    }
+    return progress
+        + ", %d rows/s, about %d s left"
+            .formatted(
+                Math.round(fill.rows() / seconds),
+                (long) Math.ceil((total - fill.rows()) * seconds / fill.rows()));
+  }
+}
