@@ -279,7 +279,8 @@ begin
 end
 $$;
 
--- Makes the sources again that another version of Caravan has made.
+-- Makes the sources again that another version of Caravan has made. Whoever writes to their tables waits until the end of the
+-- transaction: so it comes last.
 create or replace function caravan.make_again()
 returns void
 language plpgsql
@@ -289,7 +290,13 @@ as $$
 declare
   source caravan.source;
 begin
-  drop function if exists caravan.differs(regclass, text), caravan.make_trigger_functions(caravan.source);
+  perform caravan.lock_calmly(array(
+    select s.relation
+    from caravan.source s
+    join pg_class c on c.oid = s.relation
+    where s.made_by is distinct from caravan.making() and pg_has_role(c.relowner, 'usage')
+    order by s.relation
+  ), 'share row exclusive');
   for source in
     select s.* from caravan.source s join pg_class c on c.oid = s.relation where s.made_by is distinct from caravan.making()
   loop

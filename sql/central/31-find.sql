@@ -109,7 +109,8 @@ begin
         select %6$s, %5$s from caravan.rows_%1$s as t %3$s order by %7$s;
       end
     $f$, n, after_key, case when after_key <> '' then 'where ' || follows end, names, texts, key_of, key_columns);
-    execute format('revoke all on function caravan.scan_%1$s(%2$s) from public; grant execute on function caravan.scan_%1$s(%2$s) to public',
+    execute format('revoke all on function caravan.scan_%1$s(%2$s) from public;
+    grant execute on function caravan.scan_%1$s(%2$s) to public',
       n, after_key);
   end loop;
 end

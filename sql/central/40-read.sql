@@ -120,7 +120,6 @@ immutable
 return '[' || key::text || case when "row" is null then ']' else ', ' || substr("row", 2) end;
 
 -- Rows cross as the text that they are: nothing parses them on their way.
-drop function if exists caravan.page(jsonb, text[], text[], text[]);
 create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[])
 returns text
 language plpgsql
@@ -169,7 +168,6 @@ begin
   return jsonb_build_object('milestone', (select max(at) from caravan.milestone));
 end
 $$;
-drop function if exists caravan.standpoint;
 
 -- The columns whose values the rows of a source have. Made again whenever a source is: so also a query that began before,
 -- and sees the old columns in caravan.source, learns of it.
@@ -192,7 +190,6 @@ begin
   revoke all on function caravan.columns_of from public;
 end
 $$;
-drop function if exists caravan.find_all, caravan.make_find_all, caravan.respelled, caravan.window_page;
 
 -- Whether the functions of a source are gone: those that find its rows go with the table, or with a column of it, if that
 -- is dropped with CASCADE.
@@ -247,7 +244,11 @@ begin
   raise exception 'source % is no longer tracked', source using errcode = 'object_not_in_prerequisite_state';
 end
 $$;
-select caravan.make_columns_of();
+do $$
+begin
+  perform caravan.make_columns_of();
+end
+$$;
 
 -- Whether all that is visible in one snapshot is visible in another.
 create or replace function caravan.shows_all_of(snapshot pg_snapshot, other pg_snapshot)
@@ -266,7 +267,6 @@ $$;
 -- table is walked through twice: what would go is counted first, and if that is much, a person is asked. The whole of
 -- central's table says nothing about a client that maps a part of it. Where another source of the same table has the row
 -- now, it comes along.
-drop function if exists caravan.sweep_page(jsonb, text[], jsonb);
 create or replace function caravan.sweep_page(
   inout cursor jsonb, sources jsonb, siblings text[], held jsonb, largest int,
   out page text, out progress text
@@ -429,8 +429,6 @@ end
 $$;
 
 -- The work of caravan.read: one statement, and so one snapshot.
-drop function if exists caravan.next_page(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.fill_page,
-  caravan.next_page(jsonb, jsonb, int, int, jsonb);
 create or replace function caravan.next_page(
   inout cursor jsonb, sources jsonb, held jsonb, largest int,
   out page text, out progress text, out refusing text
@@ -507,7 +505,6 @@ $$;
 --   progress  what the page brings, in words; null: there is nothing to apply
 --   refusing  the clients that have unresolved dead letters, one a line
 -- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
-drop function if exists caravan.read(jsonb, jsonb, int, int, jsonb, pg_snapshot), caravan.read(jsonb, jsonb, int, int, jsonb);
 create or replace function caravan.read(
   inout cursor jsonb, sources jsonb, held jsonb default null, largest int default null,
   out page text, out progress text, out refusing text

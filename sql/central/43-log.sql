@@ -1,7 +1,5 @@
 -- What the hub's statements read with the hub's own rights. It makes them in Java: io.caravan.read.WindowStatement.
 
-drop view if exists caravan.log, caravan.tracked, caravan.refusing;
-
 -- The change log, as far as who asks may read the sources.
 -- Relies on: a security barrier hides what it filters also from functions of who asks; conditions whose functions are known
 -- to leak nothing, such as comparisons of ids, still find rows by an index.
@@ -39,4 +37,3 @@ as $$
   from caravan.source
 $$;
 comment on function caravan.descriptions is 'The sources with their keys and columns';
-drop function if exists caravan.project;

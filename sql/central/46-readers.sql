@@ -56,7 +56,6 @@ $$;
 -- Lets the login of a hub read these sources and no others, and speak for these clients and no others (null: for any; '*' is
 -- who refuses what breaks a contract). It is to be in caravan_limited_hub, and not in caravan_hub.
 -- To be called by the owner of the schema caravan.
-drop function if exists caravan.allow(name, text[]);
 create or replace function caravan.allow(hub name, sources text[], clients text[] default null)
 returns void
 language plpgsql

@@ -2,21 +2,15 @@
 -- which keys are suspected. What a run asks, decides and repairs is in Java, io.caravan.reconcile.Reconciliation: it works
 -- in small steps, each of which ends with caravan.keep_on, so that another hub can go on where one has died.
 
--- What others have replaced.
-do $$
-declare
-  old regprocedure;
-begin
-  for old in
-    select oid from pg_proc
-    where pronamespace = 'caravan'::regnamespace and proname = any ('{run_limits,first_question,next_run,ended,is_mixed,
-      after_survey,after_prepare,combined,add_up,own_digest,keep_own_digest,differing,owned_question,is_noted,after_digest,
-      next_list,after_list,after_orphans,look,changing_keys,after_look,expected,is_too_much,as_sql,conclude,repaired,finish,
-      progress_of,rests_until,judge}')
-  loop
-    execute format('drop function %s', old);
-  end loop;
-end
+-- The type of this name; null: there is none. The hub need not have any rights on the type's schema.
+create or replace function caravan.type_named(name text)
+returns oid
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select to_regtype(name)
 $$;
 
 -- Requests that were made before anything was known of a client are of its targets from now on, the first of which takes

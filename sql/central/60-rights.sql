@@ -1,28 +1,4 @@
 -- Who may do what. The tables are private. track and untrack are for the owner of the schema, who need not be a superuser.
-do $$
-declare
-  role text;
-  what text;
-begin
-  for role, what in
-    values ('caravan_hub', 'May run what Caravan''s hub needs; grant it to the user that the hub connects as'),
-      ('caravan_limited_hub', 'The same but for what it reads: that is what caravan.allow grants'),
-      ('caravan_operator', 'May look after Caravan: read its tables, replay and give up dead letters')
-  loop
-    if to_regrole(role) is null then
-      begin
-        execute format('create role %I nologin', role);
-        execute format('comment on role %I is %L', role, what);
-      exception
-        when insufficient_privilege then
-          raise warning 'there is no role %, and % may not make it', role, current_user
-            using hint = format('An administrator does: create role %I nologin. Then install Caravan again.', role);
-      end;
-    end if;
-  end loop;
-end
-$$;
-
 revoke execute on all functions in schema caravan from public;
 do $$
 declare
@@ -41,6 +17,7 @@ begin
   foreach role in array array['caravan_hub', 'caravan_limited_hub'] loop
     continue when to_regrole(role) is null;
     execute format('grant usage on schema caravan to %I', role);
+    execute format('grant execute on function caravan.version to %I', role);
     execute format('grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
       caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.descriptions, caravan.resend, caravan.find_problems,
       caravan.measure to %I', role);
@@ -64,11 +41,37 @@ begin
     grant usage on schema caravan to caravan_operator;
     grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
       caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified,
-      caravan.problems to caravan_operator;
-    grant execute on function caravan.replay, caravan.give_up, caravan.reconcile, caravan.confirm, caravan.stop,
+      caravan.problems, caravan.migration to caravan_operator;
+    grant execute on function caravan.version, caravan.replay, caravan.give_up, caravan.reconcile, caravan.confirm, caravan.stop,
       caravan.find_problems to caravan_operator;
   end if;
 end
 $$;
 
-select caravan.make_again();
+-- What others were granted before; see version.sql.
+do $$
+declare
+  before record;
+begin
+  for before in
+    select *
+    from jsonb_to_recordset(current_setting('caravan.granted')::jsonb) as g (function text, view text, role text)
+  loop
+    if to_regprocedure(before.function) is not null then
+      execute format('grant execute on function %s to %s', before.function, before.role);
+    elsif to_regclass(before.view) is not null then
+      execute format('grant select on %s to %s', before.view, before.role);
+    else
+      raise warning '% was granted what is no longer there: %', before.role, coalesce(before.function, before.view);
+    end if;
+  end loop;
+end
+$$;
+
+-- Who installs may be allowed what the owner of the schema is not: to change the tables of the sources.
+do $$
+begin
+  perform set_config('role', current_setting('caravan.installer'), true);
+  perform caravan.make_again();
+end
+$$;

@@ -1,7 +1,9 @@
 -- Installs Caravan in the central database, or brings it up to date: psql -f sql/central/install.sql
 \set ON_ERROR_STOP on
 begin;
-\ir 10-tables.sql
+\ir roles.sql
+\ir version.sql
+\ir migrations/001-tables.sql
 \ir 20-doorbell.sql
 \ir 30-track.sql
 \ir 31-find.sql
@@ -13,7 +15,6 @@ begin;
 \ir 48-measure.sql
 \ir 50-dead-letters.sql
 \ir 55-clean.sql
-\ir 56-types.sql
 \ir 57-runs.sql
 \ir 58-reconcile.sql
 \ir 60-rights.sql

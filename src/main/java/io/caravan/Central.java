@@ -83,9 +83,13 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
   /** It could not be asked. */
   public synchronized void failed(@ExchangeException Exception error) {
     boolean isNews = why.isEmpty() || why.equals(NOTHING_YET);
-    why = Cause.of(error, false).message();
+    Cause cause = Cause.of(error, false);
+    why = cause.message();
     if (isNews && !stopping) {
-      LOG.warn("does not answer: {}", why);
+      LOG.warn(
+          "{}: {}",
+          cause.sqlState().equals(Fault.VERSION) ? "can't be used" : "does not answer",
+          why);
     }
   }
 

@@ -17,6 +17,9 @@ public final class Fault extends Exception {
   /** Caravan's own tables in a client's database, which the hub may not make. */
   public static final String TABLES = "CV008";
 
+  /** A central whose SQL is of another release. */
+  public static final String VERSION = "CV009";
+
   private static final long serialVersionUID = 1;
 
   private final String sqlState;

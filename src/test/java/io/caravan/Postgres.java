@@ -24,7 +24,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import javax.sql.DataSource;
@@ -44,7 +43,6 @@ import org.postgresql.ds.PGSimpleDataSource;
  */
 public final class Postgres implements AutoCloseable {
   private static final Path HOME = Path.of("target", "postgres").toAbsolutePath();
-  private static final String INCLUDE = "\\ir ";
 
   static {
     // How long is not what is tested: a machine may be slow, and is not waited for where it isn't.
@@ -202,6 +200,38 @@ public final class Postgres implements AutoCloseable {
     }
   }
 
+  /** Starts a server with the data of this stopped one, as {@code pg_upgrade} takes them over. */
+  Postgres upgraded(PgTools tools) {
+    Path fresh = temporaryDirectory("upgraded");
+    Path work = temporaryDirectory("upgrade");
+    tools.run(
+        work,
+        "initdb",
+        "-D",
+        fresh.toString(),
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "--locale=C",
+        "-E",
+        "UTF8");
+    tools.run(
+        work,
+        "pg_upgrade",
+        "-b",
+        tools.bin().toString(),
+        "-d",
+        data.toString(),
+        "-D",
+        fresh.toString(),
+        "-U",
+        "postgres",
+        "--socketdir",
+        "/tmp");
+    return new Postgres(settings, fresh, binaries);
+  }
+
   /** Gives a stopped server the data of a backup. */
   public void restore(Path backup) {
     try {
@@ -308,16 +338,29 @@ public final class Postgres implements AutoCloseable {
       return query(sql).get(0).get(0);
     }
 
-    /** Runs the files that install.sql of a folder includes, as psql does. */
+    /** Runs install.sql of a folder, as psql does. */
     public void install(Path folder) {
-      for (Path file : included(folder)) {
-        try {
-          execute(Files.readString(file));
-        } catch (IOException e) {
-          throw new UncheckedIOException(e);
-        } catch (IllegalStateException e) {
-          throw new IllegalStateException(file + " in " + e.getMessage(), e);
+      installAs("", folder);
+    }
+
+    /**
+     * The same.
+     *
+     * @param role that installs it; empty: the superuser
+     */
+    public void installAs(String role, Path folder) {
+      try (Connection connection = dataSource().getConnection();
+          Statement statement = connection.createStatement()) {
+        connection.setAutoCommit(false);
+        if (!role.isEmpty()) {
+          statement.execute("set role " + role);
         }
+        new InstallScript(folder).run(connection);
+        connection.commit();
+      } catch (SQLException e) {
+        throw new IllegalStateException(name + ": " + e.getMessage(), e);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
       }
     }
 
@@ -336,30 +379,6 @@ public final class Postgres implements AutoCloseable {
       execute(
           "grant usage on schema caravan to %1$s; grant select, insert, update, delete on caravan.cursor, caravan.replicated to %1$s"
               .formatted(role));
-    }
-
-    /** The text of the files that install.sql of a folder includes. */
-    public static List<String> sqlOf(Path folder) {
-      return included(folder).stream().map(Database::read).toList();
-    }
-
-    private static String read(Path file) {
-      try {
-        return Files.readString(file);
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
-
-    private static List<Path> included(Path folder) {
-      try (Stream<String> lines = Files.lines(folder.resolve("install.sql"))) {
-        return lines
-            .filter(line -> line.startsWith(INCLUDE))
-            .map(line -> folder.resolve(line.substring(INCLUDE.length())))
-            .toList();
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
     }
   }
 

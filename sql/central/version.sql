@@ -1,0 +1,122 @@
+-- Begins an installation: refuses what must not be, and removes the functions and views, which the files that follow make
+-- anew. So they may take and return other things than before. Tables stay; what changes in them is in migrations/.
+
+-- The version of this SQL. It grows with each migration, and with whatever else the hub relies on: the hub works with this
+-- very version, io.caravan.Installation.VERSION.
+do $$
+declare
+  this constant int := 1;
+  there int := 0;
+  owner constant text := (select nspowner::regrole from pg_namespace where nspname = 'caravan');
+begin
+  perform pg_advisory_xact_lock(7165065861814019951);  -- one at a time
+  perform set_config('client_min_messages', 'warning', true);
+  perform set_config('caravan.installer', current_user, true);
+  if owner is null then
+    create schema caravan;
+  elsif not pg_has_role(owner, 'usage') then
+    raise exception 'the schema caravan belongs to %, and % may not change it', owner, current_user
+      using errcode = 'insufficient_privilege', hint = format('grant %s to %I', owner, current_user);
+  else
+    execute 'set local role ' || owner;  -- who installs must not become the owner of its functions
+  end if;
+  if to_regprocedure('caravan.version()') is not null then
+    there := caravan.version();
+  end if;
+  if there > this then
+    raise exception 'central has version % of Caravan''s SQL, and this is the older version %', there, this
+      using errcode = 'CV009', hint = 'Install the SQL of the release that central is of. To go back, restore a backup of central.';
+  end if;
+  execute format('create or replace function caravan.version() returns int language sql stable return %s', this);
+end
+$$;
+comment on schema caravan is 'Keeps client databases in step with this one';
+comment on function caravan.version is 'The version of what is installed here; each hub works with one version';
+
+-- Keeps the grants of functions and views that others have made, for 60-rights.sql.
+do $$
+begin
+  perform set_config('caravan.granted', coalesce(jsonb_agg(granted), '[]')::text, true)
+  from (
+    select p.oid::regprocedure::text as function, null as view, a.grantee::regrole::text as role
+    from pg_proc p, aclexplode(p.proacl) as a
+    where p.pronamespace = 'caravan'::regnamespace and p.proname !~ '_[0-9]+$' and a.grantee not in (0, p.proowner)
+    union all
+    select null, c.oid::regclass::text, a.grantee::regrole::text
+    from pg_class c, aclexplode(c.relacl) as a
+    where c.relnamespace = 'caravan'::regnamespace and c.relkind = 'v' and c.relname !~ '^rows_[0-9]+$'
+      and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner)
+  ) as granted
+  where role not in ('caravan_hub', 'caravan_limited_hub', 'caravan_operator');
+end
+$$;
+
+-- Not those of a source, which caravan.make_again makes while nobody writes to its table; and not those that run in
+-- whoever writes: he would miss them.
+-- Relies on: a function that is replaced is the same to whoever calls it just then, and one that is dropped is not.
+do $$
+declare
+  old text;
+begin
+  select string_agg(oid::regclass::text, ', ') into old
+  from pg_class
+  where relnamespace = 'caravan'::regnamespace and relkind = 'v' and relname !~ '^rows_[0-9]+$';
+  if old is not null then
+    execute 'drop view ' || old;
+  end if;
+  select string_agg(oid::regprocedure::text, ', ') into old
+  from pg_proc
+  where pronamespace = 'caravan'::regnamespace and proname !~ '_[0-9]+$'
+    and proname not in ('version', 'k', 'is_to_ring', 'ring', 'nothing');
+  if old is not null then
+    execute 'drop function ' || old;
+  end if;
+end
+$$;
+
+-- What has been done to the tables.
+create table if not exists caravan.migration (
+  number int not null,
+  what   text not null,
+  at     timestamptz not null default now(),
+  constraint migration_pk primary key (number)
+);
+comment on table caravan.migration is 'Which migrations of Caravan''s tables have been made here';
+
+-- Whether a migration is to be made now. Each is made once.
+create function caravan.begins(number int, what text)
+returns boolean
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into caravan.migration (number, what) values (begins.number, begins.what) on conflict do nothing returning true
+$$;
+
+-- Locks tables all at once, and without holding up those who write to them while it waits for one who does: then it lets go
+-- for a moment, and tries again.
+create function caravan.lock_calmly(tables regclass[], mode text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '200ms'
+as $$
+declare
+  patience constant interval := '5 minutes';
+  began constant timestamptz := clock_timestamp();
+begin
+  while tables <> '{}' loop
+    begin
+      execute format('lock table only %s in %s mode', array_to_string(tables, ', only '), mode);
+      return;
+    exception
+      when lock_not_available or deadlock_detected then
+        if clock_timestamp() > began + patience then
+          raise exception 'transactions that stay open keep % from being changed', array_to_string(tables, ', ')
+            using errcode = 'lock_not_available',
+              hint = 'Install Caravan again when they have ended: select * from pg_stat_activity where xact_start < now() - interval ''1 minute''';
+        end if;
+    end;
+    perform pg_sleep(0.5);
+  end loop;
+end
+$$;
