@@ -11,6 +11,7 @@ language sql
 immutable
 parallel safe
 return 7165065861814019950;
+comment on function caravan.k is 'The advisory lock that a sleeping hub holds';
 
 -- Tries to fall asleep:
 --   granted  this session now holds K

@@ -176,7 +176,8 @@ declare
 begin
   for one in
     select p.oid from pg_proc p
-    where pronamespace = 'caravan'::regnamespace and proname ~ ('^(log_[a-z]+|typed|respelled|spelled|scan|find|found|row|moves|key)_' || source.id || '$')
+    where pronamespace = 'caravan'::regnamespace
+      and proname ~ ('^(log_[a-z]+|typed|respelled|spelled|scan|find|found|row|moves|key)_' || source.id || '$')
   loop
     -- An older Caravan's functions depend on each other.
     if exists (select from pg_proc where oid = one) then

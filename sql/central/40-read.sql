@@ -262,6 +262,7 @@ begin
     and not exists (select from pg_snapshot_xip(snapshot) as x where pg_visible_in_snapshot(x, other));
 end
 $$;
+comment on function caravan.shows_all_of is 'Whether all that is visible in one snapshot is visible in another';
 
 -- The next page of a sweep: of the keys that the client has, `held` as the hub's SweptKeys has it, those that are gone. Each
 -- table is walked through twice: what would go is counted first, and if that is much, a person is asked. The whole of

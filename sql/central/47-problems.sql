@@ -42,6 +42,7 @@ as $$
     where not has_table_privilege(c.oid, 'select')
   ) as p (problem, remedy)
 $$;
+comment on function caravan.find_problems is 'What keeps sources from being captured, for the view caravan.problems';
 
 create or replace view caravan.problems as
 select source, problem, remedy from caravan.find_problems() order by source, problem;

@@ -12,6 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   select to_regtype(name)
 $$;
+comment on function caravan.type_named is 'The type of this name';
 
 -- Requests that were made before anything was known of a client are of its targets from now on, the first of which takes
 -- the place of the request.

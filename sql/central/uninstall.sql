@@ -4,4 +4,5 @@ begin;
 select caravan.untrack(name) from caravan.source;
 drop schema caravan cascade;
 commit;
-\echo The roles caravan_hub, caravan_limited_hub and caravan_operator may serve other databases of this server. If not: drop role caravan_hub, caravan_limited_hub, caravan_operator;
+\echo The roles caravan_hub, caravan_limited_hub and caravan_operator may serve other databases of this server.
+\echo If not: drop role caravan_hub, caravan_limited_hub, caravan_operator;

@@ -113,7 +113,8 @@ begin
         if clock_timestamp() > began + patience then
           raise exception 'transactions that stay open keep % from being changed', array_to_string(tables, ', ')
             using errcode = 'lock_not_available',
-              hint = 'Install Caravan again when they have ended: select * from pg_stat_activity where xact_start < now() - interval ''1 minute''';
+              hint = 'Install Caravan again when they have ended: '
+                'select * from pg_stat_activity where xact_start < now() - interval ''1 minute''';
         end if;
     end;
     perform pg_sleep(0.5);
