@@ -21,6 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @CamelMainTest(
     properties = {
       "camel.main.routesIncludePattern=file:routes/*.camel.yaml",
+      "caravan.routes=file:routes",
       "caravan.tick=86400000",
       "caravan.heartbeat=86400000",
       "caravan.poll=86400000",
@@ -36,6 +37,9 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.problems=60000",
       "caravan.schemas=routes/schemas",
       "caravan.errorMessages=false",
+      "caravan.largestRow=",
+      "caravan.measure=86400000",
+      "caravan.migrate=false",
       "caravan.clients=file:routes/clients/*.none",
       "caravan.clients.look=86400000"
     },

@@ -145,9 +145,12 @@ class JBangTest {
     Path jar = project.resolve("target/caravan.jar");
     Path extracted = Files.createDirectory(project.resolve("sql-of-the-jar"));
     try (FileSystem files = FileSystems.newFileSystem(jar)) {
-      try (Stream<Path> scripts = Files.list(files.getPath("caravan/sql/central"))) {
+      Path central = files.getPath("caravan/sql/central");
+      try (Stream<Path> scripts = Files.walk(central).filter(Files::isRegularFile)) {
         for (Path script : (Iterable<Path>) scripts::iterator) {
-          Files.copy(script, extracted.resolve(script.getFileName().toString()));
+          Path to = extracted.resolve(central.relativize(script).toString());
+          Files.createDirectories(to.getParent());
+          Files.copy(script, to);
         }
       }
     }
