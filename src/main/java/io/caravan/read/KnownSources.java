@@ -106,7 +106,8 @@ record KnownSources(Map<String, Tracked> sources, String log) {
         boolean isThis =
             fill.source().equals(one.source()) && fill.mark().equals(source.markOf(one));
         return isThis
-            ? Optional.of(new Shape(
+            ? Optional.of(
+                new Shape(
                     List.of(source),
                     List.of(source.described(one.columns())),
                     List.of(List.of()),

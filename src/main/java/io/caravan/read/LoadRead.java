@@ -9,12 +9,20 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** Reads the rows of a client's initial load, page by page: {@link LoadStatement}. */
 final class LoadRead {
+  // Where rows are large, only some more are asked for than fit into a page: central makes the
+  // texts of all that are.
+  private static final int FEWEST = 8;
+
   private final int largestRow;
+  // How many rows the next page of a source is asked for.
+  private final Map<Bounds, Integer> rowsOfPages = new ConcurrentHashMap<>();
 
   /**
    * Has read nothing yet.
@@ -56,6 +64,8 @@ final class LoadRead {
     Source described = shape.sources().get(0);
     String after = cursor.fill().after();
     String sql = LoadStatement.sql(source, described, after != null, largestRow);
+    Bounds bounds = new Bounds(shape, most, bytes);
+    int rowsOfIt = Math.min(most, rowsOfPages.getOrDefault(bounds, most));
     try (PreparedStatement query = connection.prepareStatement(sql)) {
       Parameters parameters =
           new Parameters(query)
@@ -67,7 +77,7 @@ final class LoadRead {
       if (after != null) {
         parameters.text(after);
       }
-      parameters.number(most);
+      parameters.number(rowsOfIt);
       try (ResultSet rows = query.executeQuery()) {
         rows.next();
         String[] head = (String[]) rows.getArray("head").getArray();
@@ -75,14 +85,13 @@ final class LoadRead {
           throw new Settings.Unset();
         }
         return head[0].equals("true")
-            ? Optional.of(page(rows, head, shape, cursor, most, bytes))
+            ? Optional.of(page(rows, head, bounds, cursor, rowsOfIt))
             : Optional.empty();
       }
     }
   }
 
-  private static Answer page(
-      ResultSet rows, String[] head, Shape shape, Cursor cursor, int most, int bytes)
+  private Answer page(ResultSet rows, String[] head, Bounds bounds, Cursor cursor, int rowsOfIt)
       throws SQLException {
     PageWriter page = new PageWriter();
     String name = cursor.fill().source();
@@ -96,16 +105,21 @@ final class LoadRead {
       size = rows.getLong("bytes");
     }
     Cursor.Fill fill = cursor.fill().after(last, count);
-    boolean isLast = count < most && size < bytes;
+    boolean isCut = size >= bounds.bytes;
+    rowsOfPages.put(bounds, isCut ? Math.max(2 * count, FEWEST) : rowsOfIt * 4);
+    boolean isLast = count < rowsOfIt && !isCut;
     Cursor next = isLast ? cursor.filled(head[2]) : cursor.filling(head[2], fill);
     double seconds = Math.max(Double.parseDouble(head[4]), 0.001);
     return new Answer(
         next,
-        page.fillPage(next, shape.described()),
+        page.fillPage(next, bounds.shape.described()),
         isLast ? done(fill, seconds) : progress(fill, count, seconds),
         head[3] == null ? Set.of() : Set.of(head[3].split("\n")),
         true);
   }
+
+  /** What is read, and how much of it at a time. */
+  private record Bounds(Shape shape, int most, int bytes) {}
 
   private static String done(Cursor.Fill fill, double seconds) {
     return String.format(

@@ -76,8 +76,9 @@ record Tracked(
   }
 
   /**
-   * The values of these columns as a JSON array, or the number of their bytes if these are too many,
-   * as an expression in SQL over {@code f}, which {@code caravan.found_N} or its like has found.
+   * The values of these columns as a JSON array, or the number of their bytes if these are too
+   * many, as an expression in SQL over {@code f}, which {@code caravan.found_N} or its like has
+   * found.
    *
    * @param largest how many bytes they may have
    */
@@ -90,7 +91,8 @@ record Tracked(
     String size =
         wanted.stream()
             .filter(column -> !SMALL.contains(described.columns().get(column)))
-            .map(c -> "coalesce(pg_catalog.octet_length(%s)::bigint, 0::bigint)".formatted(value(c)))
+            .map(
+                c -> "coalesce(pg_catalog.octet_length(%s)::bigint, 0::bigint)".formatted(value(c)))
             .collect(joining(" + "));
     return size.isEmpty()
         ? row

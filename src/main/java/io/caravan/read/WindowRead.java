@@ -68,9 +68,7 @@ final class WindowRead {
     WindowStatement statement =
         statements.computeIfAbsent(
             bounds.shape,
-            s ->
-                new WindowStatement(
-                    s.tracked(), s.sources(), s.siblings(), s.log(), largestRow));
+            s -> new WindowStatement(s.tracked(), s.sources(), s.siblings(), s.log(), largestRow));
     boolean isFirst = cursor.window() == null;
     String sql = isFirst ? statement.first(!since.isWithoutRunning()) : statement.further();
     int rowsOfIt = Math.min(bounds.most, rowsOfPages.getOrDefault(bounds, bounds.most));

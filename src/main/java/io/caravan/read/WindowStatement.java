@@ -201,7 +201,9 @@ final class WindowStatement {
 
   private String rowOf(int sibling) {
     return "(select %s from (select * from caravan.found_%d(n.key) offset 0) as f)"
-        .formatted(sources.get(sibling).row(described.get(sibling), largestRow), sources.get(sibling).id());
+        .formatted(
+            sources.get(sibling).row(described.get(sibling), largestRow),
+            sources.get(sibling).id());
   }
 
   private String ids() {
