@@ -30,7 +30,7 @@ public record Mapping(List<Target> targets) {
   /**
    * Reads a mapping.
    *
-   * @param json an array of targets; the README describes them
+   * @param json an array of targets; docs/mapping.md describes them
    * @throws Fault if it can't be one
    */
   public static Mapping parse(String json) throws Fault {

@@ -24,8 +24,8 @@ public final class Mappings {
   /**
    * A mapping as JSON.
    *
-   * @param text a list of targets; the README describes them. What begins with a bracket is JSON
-   *     already, and is left as it is
+   * @param text a list of targets; docs/mapping.md describes them. What begins with a bracket is
+   *     JSON already, and is left as it is
    * @throws Fault if it is neither
    */
   public String json(@Body String text) throws Fault {
