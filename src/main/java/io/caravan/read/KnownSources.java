@@ -83,6 +83,9 @@ record KnownSources(Map<String, Tracked> sources, String log) {
   }
 
   private static List<Integer> siblings(Wanted one, List<Wanted> wanted, List<Tracked> tracked) {
+    if (one.siblings().isEmpty()) {
+      return List.of();
+    }
     List<String> keyTypes = tracked.get(wanted.indexOf(one)).keyTypes();
     return IntStream.range(0, wanted.size())
         .filter(i -> one.siblings().contains(wanted.get(i).source()))

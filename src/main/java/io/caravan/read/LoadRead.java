@@ -9,20 +9,13 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 
 /** Reads the rows of a client's initial load, page by page: {@link LoadStatement}. */
 final class LoadRead {
-  // Where rows are large, only some more are asked for than fit into a page: central makes the
-  // texts of all that are.
-  private static final int FEWEST = 8;
-
   private final int largestRow;
-  // How many rows the next page of a source is asked for.
-  private final Map<Bounds, Integer> rowsOfPages = new ConcurrentHashMap<>();
+  private final PageSizes sizes = new PageSizes();
 
   /**
    * Has read nothing yet.
@@ -54,18 +47,17 @@ final class LoadRead {
     if (shape.isEmpty()) {
       return Optional.empty();
     }
-    return Settings.with(connection, () -> ask(connection, shape.get(), cursor, most, bytes));
+    PageSizes.Bounds bounds = new PageSizes.Bounds(shape.get(), most, bytes);
+    return Settings.with(connection, () -> ask(connection, bounds, cursor));
   }
 
-  private Optional<Answer> ask(
-      Connection connection, Shape shape, Cursor cursor, int most, int bytes)
+  private Optional<Answer> ask(Connection connection, PageSizes.Bounds bounds, Cursor cursor)
       throws SQLException, Settings.Unset {
-    Tracked source = shape.tracked().get(0);
-    Source described = shape.sources().get(0);
+    Tracked source = bounds.shape().tracked().get(0);
+    Source described = bounds.shape().sources().get(0);
     String after = cursor.fill().after();
     String sql = LoadStatement.sql(source, described, after != null, largestRow);
-    Bounds bounds = new Bounds(shape, most, bytes);
-    int rowsOfIt = Math.min(most, rowsOfPages.getOrDefault(bounds, most));
+    int rowsOfIt = sizes.next(bounds);
     try (PreparedStatement query = connection.prepareStatement(sql)) {
       Parameters parameters =
           new Parameters(query)
@@ -73,7 +65,7 @@ final class LoadRead {
               .text(cursor.snapshot())
               .text(cursor.milestone())
               .text(cursor.fill().since())
-              .id(bytes);
+              .id(bounds.bytes());
       if (after != null) {
         parameters.text(after);
       }
@@ -91,7 +83,8 @@ final class LoadRead {
     }
   }
 
-  private Answer page(ResultSet rows, String[] head, Bounds bounds, Cursor cursor, int rowsOfIt)
+  private Answer page(
+      ResultSet rows, String[] head, PageSizes.Bounds bounds, Cursor cursor, int rowsOfIt)
       throws SQLException {
     PageWriter page = new PageWriter();
     String name = cursor.fill().source();
@@ -105,21 +98,18 @@ final class LoadRead {
       size = rows.getLong("bytes");
     }
     Cursor.Fill fill = cursor.fill().after(last, count);
-    boolean isCut = size >= bounds.bytes;
-    rowsOfPages.put(bounds, isCut ? Math.max(2 * count, FEWEST) : rowsOfIt * 4);
+    boolean isCut = size >= bounds.bytes();
+    sizes.learn(bounds, rowsOfIt, count, isCut);
     boolean isLast = count < rowsOfIt && !isCut;
     Cursor next = isLast ? cursor.filled(head[2]) : cursor.filling(head[2], fill);
     double seconds = Math.max(Double.parseDouble(head[4]), 0.001);
     return new Answer(
         next,
-        page.fillPage(next, bounds.shape.described()),
+        page.fillPage(next, bounds.shape().described()),
         isLast ? done(fill, seconds) : progress(fill, count, seconds),
         head[3] == null ? Set.of() : Set.of(head[3].split("\n")),
         true);
   }
-
-  /** What is read, and how much of it at a time. */
-  private record Bounds(Shape shape, int most, int bytes) {}
 
   private static String done(Cursor.Fill fill, double seconds) {
     return String.format(

@@ -16,15 +16,12 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** Reads what is new since a cursor, by one query: {@link WindowStatement}. */
 final class WindowRead {
-  // Where rows are large, only some more are found than fit into a page.
-  private static final int FEWEST = 8;
   // A client for which nothing changes is moved on, lest it read past the same changes again.
   private static final long MOST_OF_OTHERS = 10_000;
 
   private final int largestRow;
   private final Map<Shape, WindowStatement> statements = new ConcurrentHashMap<>();
-  // How many rows are asked for, where a page of that many was larger than it may be.
-  private final Map<Bounds, Integer> rowsOfPages = new ConcurrentHashMap<>();
+  private final PageSizes sizes = new PageSizes();
 
   /**
    * Has read nothing yet.
@@ -58,20 +55,21 @@ final class WindowRead {
     if (shape.isEmpty()) {
       return Optional.empty();
     }
-    Bounds bounds = new Bounds(shape.get(), most, bytes);
+    PageSizes.Bounds bounds = new PageSizes.Bounds(shape.get(), most, bytes);
     return Settings.with(connection, () -> ask(connection, bounds, cursor, until));
   }
 
-  private Optional<Answer> ask(Connection connection, Bounds bounds, Cursor cursor, String until)
+  private Optional<Answer> ask(
+      Connection connection, PageSizes.Bounds bounds, Cursor cursor, String until)
       throws SQLException, Settings.Unset {
     Snapshot since = Snapshot.of(cursor.snapshot());
     WindowStatement statement =
         statements.computeIfAbsent(
-            bounds.shape,
+            bounds.shape(),
             s -> new WindowStatement(s.tracked(), s.sources(), s.siblings(), s.log(), largestRow));
     boolean isFirst = cursor.window() == null;
     String sql = isFirst ? statement.first(!since.isWithoutRunning()) : statement.further();
-    int rowsOfIt = Math.min(bounds.most, rowsOfPages.getOrDefault(bounds, bounds.most));
+    int rowsOfIt = sizes.next(bounds);
     try (PreparedStatement query = connection.prepareStatement(sql)) {
       Parameters parameters =
           new Parameters(query)
@@ -81,7 +79,7 @@ final class WindowRead {
               .text(until)
               .text(cursor.milestone())
               .number(rowsOfIt)
-              .number(bounds.bytes);
+              .number(bounds.bytes());
       if (isFirst) {
         parameters.since(since, false).number(rowsOfIt).since(since, false);
       } else {
@@ -101,9 +99,10 @@ final class WindowRead {
     }
   }
 
-  private Answer page(ResultSet rows, Head head, Cursor cursor, Bounds bounds, int rowsOfIt)
+  private Answer page(
+      ResultSet rows, Head head, Cursor cursor, PageSizes.Bounds bounds, int rowsOfIt)
       throws SQLException {
-    Shape shape = bounds.shape;
+    Shape shape = bounds.shape();
     PageWriter page = new PageWriter();
     Set<String> known = new HashSet<>();
     int keys = 0;
@@ -127,16 +126,16 @@ final class WindowRead {
       // Another source of the same table may have the row now, though its change may be in a later
       // page: a client would delete the row, and what it hangs on it.
       Array moved = rows.getArray("moved");
+      String[] others = moved == null ? new String[0] : (String[]) moved.getArray();
       List<String> siblings = moved == null ? List.of() : shape.siblings(rows.getInt("source"));
-      for (int i = 0; i < siblings.size(); i++) {
-        String row = ((String[]) moved.getArray())[i];
-        if (row != null && known.add(siblings.get(i) + key)) {
-          page.addRow(siblings.get(i), key, row);
+      for (int i = 0; i < others.length; i++) {
+        if (others[i] != null && known.add(siblings.get(i) + key)) {
+          page.addRow(siblings.get(i), key, others[i]);
         }
       }
     }
     boolean isCut = keys < head.keys;
-    rowsOfPages.put(bounds, isCut ? Math.max(2 * keys, FEWEST) : rowsOfIt * 4);
+    sizes.learn(bounds, rowsOfIt, keys, isCut);
     return answer(page, head, cursor, shape, isCut || head.found == rowsOfIt, position);
   }
 
@@ -166,9 +165,6 @@ final class WindowRead {
         head.refusing,
         isUnfinished || window != null);
   }
-
-  /** What is read, and how much of it at a time. */
-  private record Bounds(Shape shape, int most, int bytes) {}
 
   /**
    * The first row of the query.
