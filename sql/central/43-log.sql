@@ -21,8 +21,26 @@ select id, name, generation, loose, key,
 from caravan.source;
 comment on view caravan.tracked is 'The tracked sources';
 
+-- What is still refused, by client. A login in caravan_limited_hub sees what it may speak of, as caravan.check_hub has it.
+create view caravan.unresolved with (security_barrier) as
+select d.client, d.source
+from caravan.dead_letter d
+where d.state in ('retrying', 'open')
+  and (
+    (select not coalesce(pg_has_role(session_user, to_regrole('caravan_limited_hub'), 'member'), false))
+    or (
+      (select not exists (select from caravan.hub_client h where h.hub = session_user))
+      or d.client in (select h.client from caravan.hub_client h where h.hub = session_user)
+    )
+    and d.source not in (
+      select s.name from caravan.source s
+      where not coalesce(has_table_privilege(session_user, to_regclass('caravan.rows_' || s.id), 'select'), false)
+    )
+  );
+comment on view caravan.unresolved is 'The dead letters that are not resolved, of the clients that one may speak for';
+
 create view caravan.refusing as
-select distinct client from caravan.dead_letter where state in ('retrying', 'open');
+select distinct client from caravan.unresolved;
 comment on view caravan.refusing is 'The clients that have unresolved dead letters; * for all';
 
 -- The sources as a page describes them: {"public.users": {"key": ["id"], "columns": {"id": "bigint", "name": "text"}}}.

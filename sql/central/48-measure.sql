@@ -18,7 +18,7 @@ begin
 
   select coalesce(jsonb_object_agg(client, letters), '{}') into dead_letters
   from (
-    select client, count(*) as letters from caravan.dead_letter where state in ('retrying', 'open') group by client
+    select client, count(*) as letters from caravan.unresolved group by client
   ) as by_client;
 
   select coalesce(array_agg(

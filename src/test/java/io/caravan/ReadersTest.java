@@ -21,6 +21,9 @@ class ReadersTest {
       select caravan.bury('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
       """;
   private static final String RESOLVE = "select caravan.resolve('%s', '{%s}', '[]')";
+  private static final String MEASURED = "select dead_letters from caravan.measure('{}', '{}', 1)";
+  private static final String REFUSING =
+      "select string_agg(client, ', ' order by client) from caravan.refusing";
   private static final String CLAIM =
       """
       select run from caravan.claim_run('%s', '[{"source": "public.%s", "table": "public.t"}]', 'hub', null, 0)
@@ -169,6 +172,30 @@ class ReadersTest {
     asHub(CLAIM.formatted("blog", "users"));
 
     assertThat(letters()).isEqualTo("shop public.users open, blog public.users open");
+  }
+
+  @Test
+  void aHubThatIsLimitedToClientsHearsOfTheDeadLettersOfNoOther() throws SQLException {
+    for (String client : new String[] {"blog", "shop", "*"}) {
+      central.execute(BURY.formatted(client, "users"));
+    }
+    central.execute("select caravan.allow('%s', '{public.users}', '{blog}')".formatted(hub));
+
+    assertThat(asHub(MEASURED)).isEqualTo("{\"blog\": 1}");
+    assertThat(asHub(REFUSING)).isEqualTo("blog");
+    assertThat(reading().page(null, Reading.of("public.users")).refusing()).containsExactly("blog");
+  }
+
+  @Test
+  void aHubThatIsLimitedToSourcesHearsOfNoDeadLettersOfOthers() throws SQLException {
+    central.execute(BURY.formatted("blog", "users"));
+    central.execute(BURY.formatted("blog", "salaries"));
+    central.execute(BURY.formatted("payroll", "salaries"));
+
+    assertThat(asHub(MEASURED)).isEqualTo("{\"blog\": 1}");
+    assertThat(asHub(REFUSING)).isEqualTo("blog");
+    assertThat(central.value(MEASURED)).isEqualTo("{\"blog\": 2, \"payroll\": 1}");
+    assertThat(central.value(REFUSING)).isEqualTo("blog, payroll");
   }
 
   @Test
