@@ -162,7 +162,7 @@ public final class Installation {
         int found = version(connection);
         if (found < VERSION) {
           statement.execute(BECOME_OWNER);
-          new InstallScript(FOLDER).run(connection);
+          InstallScript.ofCentral(FOLDER).run(connection);
           connection.commit();
           LOG.info("{}: brought to version {}", said(found), VERSION);
         }

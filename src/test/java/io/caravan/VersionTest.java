@@ -77,6 +77,16 @@ class VersionTest extends WithBlog {
   }
 
   @Test
+  void aHubThatRunsInAFolderWithoutSqlTakesThatOfItsJar() throws IOException {
+    givenAnOlderCentral();
+    caravan.set("caravan.migrate", "true").client("blog", USERS, MAPPING).startProcess();
+
+    awaitSame("users");
+
+    assertThat(central.value("select caravan.version()")).isEqualTo("" + Installation.VERSION);
+  }
+
+  @Test
   void aHubWhoseRoleMayNotBringCentralUpToDateSaysWhyAndOneThatMayBecomesTheOwner()
       throws IOException {
     String role = "hub_of_" + central.name();
