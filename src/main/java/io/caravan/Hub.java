@@ -2,6 +2,7 @@ package io.caravan;
 
 import java.util.List;
 import java.util.Objects;
+import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
 
 /**
@@ -24,10 +25,20 @@ public final class Hub {
       System.out.println("Caravan " + version());
       return;
     }
-    Main main = new Main();
+    Main main = camel();
     main.setPropertyPlaceholderLocations("file:application.properties");
     main.addMainListener(new ManagementPort());
     System.exit(main.run(args));
+  }
+
+  /** Camel as a hub needs it, without settings. */
+  static Main camel() {
+    return new Main() {
+      @Override
+      protected CamelContext createCamelContext() {
+        return new HubContext();
+      }
+    };
   }
 
   /** As the jar has it; classes that are in none are nobody's release. */

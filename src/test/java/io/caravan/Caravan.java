@@ -121,7 +121,7 @@ public final class Caravan implements AutoCloseable {
 
   /** Starts the hub in this JVM. */
   public Caravan start() {
-    hub = new Main();
+    hub = Hub.camel();
     // The usual one leaves a shutdown hook that keeps the hub in memory until the JVM ends.
     hub.setShutdownStrategy(new SimpleMainShutdownStrategy());
     hub.setPropertyPlaceholderLocations("file:application.properties");

@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Route;
@@ -31,6 +32,7 @@ public final class ClientFiles implements CamelContextAware {
   private static final Logger LOG = LoggerFactory.getLogger("caravan.clients");
   private static final String SUFFIX = ".camel.yaml";
   private static final int LONGEST_CAUSE = 300;
+  private static final long LONGEST_LOOK_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private final Map<String, Loaded> loaded = new TreeMap<>();
   private final Map<String, String> broken = new ConcurrentSkipListMap<>();
@@ -53,7 +55,8 @@ public final class ClientFiles implements CamelContextAware {
   }
 
   /**
-   * Takes up the files that are new or were changed, and lets go of those that are gone.
+   * Takes up the files that are new or were changed, and lets go of those that are gone. Of very
+   * many it takes up what it can in a second; the others are for the next look.
    *
    * @return whether there were any
    */
@@ -76,6 +79,7 @@ public final class ClientFiles implements CamelContextAware {
         haveChanged = true;
       }
     }
+    long began = System.nanoTime();
     for (Resource file : files.values()) {
       String stamp = stamp(file);
       Loaded before = loaded.get(file.getLocation());
@@ -86,6 +90,9 @@ public final class ClientFiles implements CamelContextAware {
         }
         load(file, stamp);
         haveChanged = true;
+        if (System.nanoTime() - began > LONGEST_LOOK_NANOS) {
+          return true; // those that are loaded shall not wait for the others
+        }
       }
     }
     return haveChanged;
