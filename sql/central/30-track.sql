@@ -253,7 +253,7 @@ as $$
   from pg_proc
   where pronamespace = 'caravan'::regnamespace and proname in (
     'make', 'make_functions', 'make_log_functions', 'make_triggers', 'key_parts', 'key_part_value', 'follows', 'text_of', 'row_of',
-    'differs', 'is_plain_in_json', 'column_type', 'row_text'
+    'differs', 'is_plain_in_json', 'column_type', 'row_text', 'bounded_text_of'
   )
 $$;
 

@@ -78,7 +78,7 @@ begin
   execute format('revoke all on function caravan.typed_%1$s from public', n);
 
   -- PostgreSQL makes them part of the query that calls them, and computes the values that it takes.
-  select string_agg(caravan.text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position),
+  select string_agg(caravan.bounded_text_of(format('t.%I', c), caravan.column_type(source.relation, c)), ', ' order by position),
     string_agg(format('v%s text', position), ', ' order by position)
   into texts, names
   from jsonb_object_keys(jsonb_object(source.columns, source.types)) with ordinality as u (c, position);
@@ -114,6 +114,19 @@ begin
       n, after_key);
   end loop;
 end
+$$;
+
+-- The text form of a value. PostgreSQL can't write a bytea of more than half a gigabyte as text. The hub takes no row of even
+-- half that size, so it needs to know no more of it than its size.
+create or replace function caravan.bounded_text_of(value text, type text)
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when type::regtype = 'bytea'::regtype
+    then format('case when octet_length(%1$s) > 500000000 then repeat(''.'', octet_length(%1$s)) else %1$s::text end', value)
+    else caravan.text_of(value, type) end
 $$;
 
 -- A value of a key, as it is in the log, in its column's type. Casts between PostgreSQL's own types and a superuser's are

@@ -153,6 +153,25 @@ class LargeRowTest extends WithBlog {
   }
 
   @Test
+  void mayHaveBytesOfWhichPostgresCannotWriteTheText() {
+    startWith(MEMBERS, MAPPING);
+    awaitSame();
+
+    central.execute(
+        """
+        update users set photo = convert_to(repeat('x', 600000000), 'UTF8') where id = 7;
+        update users set name = 'new' where id <> 7;
+        """);
+
+    awaitLetters("public.users [7] 54000 open");
+    awaitEqual("select * from users" + OTHERS, "select * from members" + OTHERS);
+    assertThat(reconcile()).isEqualTo("done: 0 missing, 0 stale, 0 surplus");
+    central.execute("update users set photo = 'small' where id = 7");
+    awaitSame();
+    awaitNoLetters();
+  }
+
+  @Test
   void cannotBeLimitedByWhatIsNoNumber() {
     caravan.set("caravan.largestRow", "1 MB");
 
