@@ -16,7 +16,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.spi.ToolProvider;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -38,6 +41,23 @@ class CamelKTest {
           .as(kind)
           .isEmpty();
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"image", "flows"})
+  void theSecretsWhoseFilesAreNamedAreMounted(String form) throws IOException {
+    JsonNode traits = generated(form, JAR).get(0).at("/spec/traits");
+    Set<String> named =
+        Pattern.compile("_secrets/([^/]*)/")
+            .matcher(traits.at("/environment/vars").toString())
+            .results()
+            .map(secret -> "secret:" + secret.group(1))
+            .collect(Collectors.toSet());
+
+    assertThat(named).contains("secret:caravan-passwords", "secret:caravan-tls");
+    assertThat(traits.at("/mount/configs"))
+        .extracting(JsonNode::asText)
+        .containsExactlyInAnyOrderElementsOf(named);
   }
 
   @Test
