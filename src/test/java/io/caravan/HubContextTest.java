@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.camel.spi.Registry;
@@ -25,20 +26,20 @@ class HubContextTest {
           binder.submit(
               () -> {
                 for (int n = 0; n < BEANS; n++) {
-                  registry.bind("bean" + n, new StringBuilder());
+                  registry.bind("bean" + n, new AtomicInteger());
                   registry.unbind("bean" + (n - 100));
                 }
               });
       while (!bound.isDone()) {
         registry.findByType(Backoff.class);
         registry.findByTypeWithName(Backoff.class);
-        registry.lookupByNameAndType("bean1", StringBuilder.class);
+        registry.lookupByNameAndType("bean1", AtomicInteger.class);
       }
       bound.get();
     } finally {
       binder.shutdown();
     }
-    assertThat(registry.findByType(StringBuilder.class)).hasSize(100);
+    assertThat(registry.findByType(AtomicInteger.class)).hasSize(100);
   }
 
   @Test
