@@ -1,5 +1,5 @@
 -- What is wrong with a source, as the hub looks for once a minute: nobody else would notice that changes are no longer
--- captured, or that they are of the wrong table.
+-- captured, or that they are of the wrong table. And which runs wait for a person.
 
 create or replace function caravan.find_problems()
 returns table (source text, problem text, remedy text)
@@ -41,9 +41,18 @@ as $$
     select format('%s may not read it', current_user), format('grant select on %s to %I', now.called, current_user)
     where not has_table_privilege(c.oid, 'select')
   ) as p (problem, remedy)
+  union all
+  select r.source, format('run %s waits for a person: %s differs from it too much (%s missing, %s stale, %s surplus)',
+      r.id, r.target || ' of ' || r.client, r.missing, r.stale, r.surplus),
+    format('select caravan.confirm(%1$s), or caravan.stop(%1$s)', r.id)
+  from caravan.reconciliation r
+  where r.state = 'waiting'
+    -- What is another hub's is none of the business of one that is limited.
+    and (r.client in (select h.client from caravan.hub_client h where h.hub = session_user)
+      or not exists (select from caravan.hub_client h where h.hub = session_user))
 $$;
-comment on function caravan.find_problems is 'What keeps sources from being captured, for the view caravan.problems';
+comment on function caravan.find_problems is 'What has to be mended for the sources, for the view caravan.problems';
 
 create or replace view caravan.problems as
 select source, problem, remedy from caravan.find_problems() order by source, problem;
-comment on view caravan.problems is 'What keeps sources from being captured, and what to do';
+comment on view caravan.problems is 'What keeps sources from being captured, or rows from being repaired, and what to do';

@@ -16,8 +16,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What is wrong with sources in central, for instance that a trigger was disabled. It is told once
- * in the log, and does not make the hub unhealthy: starting it again would not help.
+ * What is wrong with sources in central, for instance that a trigger was disabled, or that a run
+ * waits for a person. It is told once in the log, and does not make the hub unhealthy: starting it
+ * again would not help.
  */
 public final class Problems extends AbstractHealthCheck {
   private static final Logger LOG = LoggerFactory.getLogger("caravan.sources");
@@ -41,7 +42,7 @@ public final class Problems extends AbstractHealthCheck {
             .map(row -> "%s: %s. %s".formatted(row.get("source"), problem(row), row.get("remedy")))
             .collect(Collectors.toSet());
     if (found.isEmpty() && news.isAny()) {
-      LOG.info("all sources are captured again");
+      LOG.info("no source has a problem any more");
     }
     news.areOverBut(found);
     found.stream().sorted().filter(news::isNew).forEach(LOG::warn);

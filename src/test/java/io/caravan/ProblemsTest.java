@@ -101,7 +101,7 @@ class ProblemsTest {
           .isEqualTo(
               List.of(
                   "WARN public.users: the trigger caravan_update is disabled. select caravan.track('public.users', '{id,name,email}')",
-                  "INFO all sources are captured again"));
+                  "INFO no source has a problem any more"));
     }
   }
 
