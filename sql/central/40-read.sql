@@ -1,12 +1,9 @@
--- Reading what a client has to itself: a sweep, the beginning of a fill, another history of central. What is new since its
--- cursor, and the rows of a fill, the hub reads by queries of its own: io.caravan.read.
+-- Reading what a client has to itself: the beginning of a fill, another history of central. What is new since its cursor, and
+-- the rows of a fill, the hub reads by queries of its own: io.caravan.read.
 --
 -- A cursor is JSON that each client keeps; io.caravan.client.Cursor says what it has. What is here reads of it:
 --   filled    source -> which mapping it was filled with
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
---   sweep     after another history: source, its key, target, after (a key), then (the sources that follow; without it,
---             those that follow in the mapping)
--- A page is JSON; io.caravan.read.PageWriter says what it has.
 
 -- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
 -- The functions that run for each read are in PL/pgSQL: before PostgreSQL 18, those in SQL are planned at each call.
@@ -112,33 +109,6 @@ begin
 end
 $$;
 
--- A change as a page has it.
-create or replace function caravan.item(key jsonb, "row" text)
-returns text
-language sql
-immutable
-return '[' || key::text || case when "row" is null then ']' else ', ' || substr("row", 2) end;
-
--- Rows cross as the text that they are: nothing parses them on their way.
-create or replace function caravan.page(cursor jsonb, cleared text[], gone text[], names text[], items text[])
-returns text
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return format('{"cursor": %s, "sources": %s, "cleared": %s, "gone": %s, "changes": {%s}}',
-    cursor, caravan.describe(names || cleared), to_json(cleared), to_json(gone), (
-      select string_agg(format('%s: [%s]', to_json(name), list), ', ')
-      from (
-        select name, string_agg(item, ', ' order by position) as list
-        from unnest(names, items) with ordinality as u (name, item, position)
-        group by name
-      ) as by_source
-    ));
-end
-$$;
-
 -- For the progress of a fill. Counts only where PostgreSQL has no estimate yet.
 create or replace function caravan.estimated_rows(source caravan.source)
 returns bigint
@@ -153,19 +123,6 @@ begin
     execute format('select count(*) from only %s', source.relation) into rows;
   end if;
   return rows;
-end
-$$;
-
--- The part of a cursor that says how late its client's rows were read: with each page, whatever snapshot it is up to,
--- because a row is sent as it is by then.
-create or replace function caravan.seen()
-returns jsonb
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return jsonb_build_object('milestone', (select max(at) from caravan.milestone));
 end
 $$;
 
@@ -264,149 +221,14 @@ end
 $$;
 comment on function caravan.shows_all_of is 'Whether all that is visible in one snapshot is visible in another';
 
--- The next page of a sweep: of the keys that the client has, `held` as the hub's SweptKeys has it, those that are gone. Each
--- table is walked through twice: what would go is counted first, and if that is much, a person is asked. The whole of
--- central's table says nothing about a client that maps a part of it. Where another source of the same table has the row
--- now, it comes along.
-create or replace function caravan.sweep_page(
-  inout cursor jsonb, sources jsonb, siblings text[], held jsonb, largest int,
-  out page text, out progress text
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  sweep jsonb := cursor -> 'sweep';
-  source constant caravan.source := (select s from caravan.source s where s.name = sweep ->> 'source');
-  keys constant jsonb := held -> 'keys';
-  is_confirmed constant boolean := coalesce((sweep ->> 'confirmed')::boolean, false);
-  is_counting constant boolean := not sweep ? 'counted' and (sweep ? 'gone' or not is_confirmed);
-  total constant bigint := coalesce(held ->> 'total', sweep ->> 'total');
-  most constant numeric := 0.1;
-  unasked constant int := 1000;
-  here text[];
-  gone bigint;
-  names text[];
-  rows text[];
-begin
-  execute format($q$
-    select array_agg(caravan.item(key, null)) from jsonb_array_elements($1) as k (key)
-    where not exists (select from caravan.%s_%s(key))
-  $q$, case when source.loose then 'spelled' else 'found' end, source.id) using keys into here;
-  here := coalesce(here, '{}');
-  gone := coalesce((sweep ->> 'gone')::bigint, 0) + cardinality(here);
-  progress := format('%s keys of %s compared, %s gone', jsonb_array_length(keys), source.name, cardinality(here));
-
-  if is_counting then
-    here := '{}';
-    sweep := sweep || jsonb_build_object('gone', gone, 'total', total);
-  end if;
-  if keys <> '[]' then
-    sweep := sweep || jsonb_build_object('after', keys -> -1);
-  elsif is_counting and gone > 0 then
-    if total >= unasked and gone > total * most and not is_confirmed then
-      raise exception 'central has another history, in which % of the % rows of % that the client has are gone: nothing is deleted',
-          gone, total, source.name
-        using errcode = 'CV005', hint = 'If that is right, say so at the client: update caravan.cursor set cursor = '
-          'jsonb_set(cursor, ''{sweep,confirmed}'', ''true''), step = step + 1 where client = …';
-    end if;
-    sweep := sweep - 'gone' || '{"after": null, "counted": true}';
-  elsif (sweep ->> 'target')::int + 1 < (held ->> 'targets')::int then
-    sweep := sweep - array['gone', 'total', 'counted']
-      || jsonb_build_object('after', null, 'target', (sweep ->> 'target')::int + 1);
-  elsif sweep ? 'then' then
-    sweep := caravan.sweep_of(sweep #>> '{then,0}') || jsonb_build_object('then', (sweep -> 'then') - 0)
-      || case when sweep ? 'cleared' then '{"cleared": true, "confirmed": true}' else '{}' end::jsonb;
-  else
-    sweep := caravan.sweep_of(sources -> (
-      select n::int
-      from jsonb_array_elements(sources) with ordinality as s (value, n)
-      where value ->> 'source' = source.name
-    ) ->> 'source');
-  end if;
-  if here <> '{}' then
-    select f.names, f.rows into names, rows
-    from caravan.found_elsewhere(source, sources, siblings, keys, coalesce(largest, 2147483647)) as f;
-  end if;
-  cursor := cursor - 'sweep' || case when sweep is null then '{}' else jsonb_build_object('sweep', sweep) end;
-  page := caravan.page(cursor, '{}', array[source.name],
-    array_fill(source.name, array[cardinality(here)]) || names, here || rows);
-end
-$$;
-
--- The rows that other sources have by keys that a source has no more, as items of a page, each with its source. They are of
--- the same table of a client if they have equal keys, and keys of the same types. Columns that the client does not use are
--- null.
-create or replace function caravan.found_elsewhere(
-  source caravan.source, sources jsonb, siblings text[], keys jsonb, largest int, out names text[], out rows text[]
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  sibling caravan.source;
-  wanted text[];
-  items text[];
-begin
-  for sibling in
-    select * from caravan.source s
-    where s.name = any (siblings)
-      and array(select s.types[array_position(s.columns, k)] from unnest(s.key) with ordinality as u (k, n) order by n)
-        = array(select source.types[array_position(source.columns, k)] from unnest(source.key) with ordinality as u (k, n) order by n)
-  loop
-    wanted := (
-      select array(select jsonb_array_elements_text(w -> 'columns')) || sibling.key
-      from jsonb_array_elements(sources) as w
-      where w ->> 'source' = sibling.name and w ? 'columns'
-    );
-    execute format($q$
-      select array_agg(caravan.item(k.key, f."row"))
-      from jsonb_array_elements($1) as k (key)
-      cross join lateral (select array_to_json(array[%s])::text as "row" from caravan.found_%s(k.key)) as f
-      where not exists (select from caravan.found_%s(k.key)) and octet_length(f."row") <= $2
-    $q$, (
-      select string_agg(case when wanted is null or c = any (wanted) then 'v' || n else 'null' end, ', ' order by n)
-      from jsonb_object_keys(jsonb_object(sibling.columns, sibling.types)) with ordinality as u (c, n)
-    ), sibling.id, source.id)
-    into items using keys, largest;
-    items := coalesce(items, '{}');
-    rows := rows || items;
-    names := names || array_fill(sibling.name, array[cardinality(items)]);
-  end loop;
-end
-$$;
-
--- How the sweep of a source begins; null for none.
-create or replace function caravan.sweep_of(source text)
-returns jsonb
+-- Whether a client was filled from a source as it is tracked now, by its cursor: not from one that was untracked since.
+create or replace function caravan.is_filled_from(source caravan.source, cursor jsonb)
+returns boolean
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_build_object('source', name, 'key', key, 'target', 0, 'after', null)
-  from caravan.source
-  where name = sweep_of.source
-$$;
-
--- The sweep of a client that also sweeps a source: it was tracked anew, and so what was deleted meanwhile is in no log.
-create or replace function caravan.sweep_too(sweep jsonb, source caravan.source, sources jsonb)
-returns jsonb
-language sql
-stable
-set search_path = pg_catalog, pg_temp
-as $$
-  select case
-    when sweep is null then caravan.sweep_of(source.name) || '{"then": []}'
-    else sweep || jsonb_build_object('then', to_jsonb(source.name) || coalesce(sweep -> 'then', (
-      select coalesce(jsonb_agg(s -> 'source' order by n), '[]')
-      from jsonb_array_elements(sources) with ordinality as u (s, n)
-      where n > (
-        select position from jsonb_array_elements(sources) with ordinality as v (s, position)
-        where s ->> 'source' = sweep ->> 'source'
-      )
-    ))) end
+  select split_part(split_part(cursor -> 'filled' ->> source.name, '/', 1), '.', 1) = source.id::text
 $$;
 
 -- Whether a cursor belongs to this history of central: not to another one, nor to a future that a restored backup has
@@ -430,10 +252,7 @@ end
 $$;
 
 -- The work of caravan.read: one statement, and so one snapshot.
-create or replace function caravan.next_page(
-  inout cursor jsonb, sources jsonb, held jsonb, largest int,
-  out page text, out progress text, out refusing text
-)
+create or replace function caravan.begin_reading(inout cursor jsonb, sources jsonb, out doubted text[])
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -445,11 +264,10 @@ declare
   mark_to_fill text;
 begin
   if cursor is null or not caravan.is_known(cursor) then
+    doubted := array(select s ->> 'source' from jsonb_array_elements(sources) as s where cursor is not null);
     cursor := jsonb_build_object('filled', '{}'::jsonb, 'snapshot', pg_current_snapshot(),
-        'epoch', (select h.epoch from caravan.history h))
-      || case when cursor is null then '{}' else jsonb_build_object('sweep', caravan.sweep_of(sources #>> '{0,source}')) end;
+      'epoch', (select h.epoch from caravan.history h));
   end if;
-  refusing := (select string_agg(client, E'\n') from caravan.refusing);
 
   for wish in
     select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
@@ -476,20 +294,9 @@ begin
     if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_fill, to_fill.name) then
       cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
         'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
-      if split_part(split_part(cursor -> 'filled' ->> to_fill.name, '/', 1), '.', 1) <> to_fill.id::text then
-        cursor := jsonb_set(cursor, '{sweep}', caravan.sweep_too(cursor -> 'sweep', to_fill, sources));
+      if not caravan.is_filled_from(to_fill, cursor) then
+        doubted := array[to_fill.name];  -- it was tracked anew: what was deleted meanwhile is in no log
       end if;
-    end if;
-  elsif cursor ? 'sweep' then
-    perform caravan.check_reader(s) from caravan.source s where s.name = cursor #>> '{sweep,source}';
-    if held is not null then
-      select s.cursor, s.page, s.progress into cursor, page, progress
-      from caravan.sweep_page(cursor || caravan.seen(), sources, array(
-        select jsonb_array_elements_text(w -> 'siblings') from jsonb_array_elements(sources) as w
-        where w ->> 'source' = cursor #>> '{sweep,source}'
-        intersect
-        select w ->> 'source' from jsonb_array_elements(sources) as w
-      ), held, largest) as s;
     end if;
   else
     cursor := cursor - 'fill';
@@ -497,19 +304,13 @@ begin
 end
 $$;
 
--- What a client at `cursor` (null: it has none yet) gets alone, if it maps `sources`, given in the order in which they are
--- to be filled: [{"source": "public.users", "fingerprint": "…", "columns": ["name"], "siblings": []}], a fingerprint of the
--- mapping, so that a mapping that was edited is filled again, the columns that it uses, if not all, and the other sources of
--- the same table. While the cursor says `sweep` and not `fill`, `held` are the client's next keys. Rows that come along have
--- no more than `largest` bytes. Raises what keeps a source from being read.
---   cursor    the cursor after this page; or, without a page, with which to read on
---   progress  what the page brings, in words; null: there is nothing to apply
---   refusing  the clients that have unresolved dead letters, one a line
+-- From where to read for a client at `cursor` (null: it has none yet) that maps `sources`, given in the order in which they
+-- are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so that a mapping that was
+-- edited is filled again. Raises what keeps a source from being read.
+--   cursor   the cursor with which to read on
+--   doubted  the sources of which the client may have rows that are gone from central, for caravan.doubt; null: none
 -- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
-create or replace function caravan.read(
-  inout cursor jsonb, sources jsonb, held jsonb default null, largest int default null,
-  out page text, out progress text, out refusing text
-)
+create or replace function caravan.read(inout cursor jsonb, sources jsonb, out doubted text[])
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -528,8 +329,7 @@ set lc_monetary = 'C'
 as $$
 begin
   perform caravan.note_history();
-  select p.* into cursor, page, progress, refusing
-  from caravan.next_page(cursor, sources, held, largest) as p;
+  select b.* into cursor, doubted from caravan.begin_reading(cursor, sources) as b;
 end
 $$;
-comment on function caravan.read is 'The next page of a sweep; or a cursor from which to read on';
+comment on function caravan.read is 'A cursor from which to read on';

@@ -158,7 +158,6 @@ $$;
 comment on function caravan.resend is 'Sends a client once more what may have been taken';
 
 -- Sends refused changes once more: all unresolved ones, or those of one client, source, key or cause. Returns how many.
--- A refused TRUNCATE (its key is null) cannot be sent again: delete at the client what stayed, and give it up.
 create or replace function caravan.replay(
   client text default null, source text default null, key jsonb default null, sqlstate text default null
 )

@@ -85,9 +85,93 @@ as $$
   select notes && '{the client is not filled yet,the client is being filled anew}'
 $$;
 
--- Which run is due for a client, if any: one that was requested; the one that was scheduled last, at `scheduled_at`; one
--- to verify, as often as it takes no more than `percent` of the time, but soon after a fill. Not while one waits for a
--- person.
+-- A client may have rows of these sources that central has no more, and of which the log says nothing. The reason is `epoch`:
+-- its cursor is of another history, or the source was untracked meanwhile; or `truncate`: it could not empty its table. It will
+-- be compared. To be called before the cursor moves on. Runs under way begin again. One that waits for a person has not seen
+-- what there is to decide about now, and what a person has confirmed was of another history. What the client refuses is not
+-- compared, and may be gone, too: it is sent once more. The sources are given parents first, and compared children first: as
+-- long as a child is there, a client may refuse to delete its parent.
+create or replace function caravan.doubt(client text, mapping jsonb, sources text[], reason text)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  noted timestamptz;
+begin
+  perform caravan.check_hub(client, sources);
+  perform caravan.note_targets(client, mapping);
+  update caravan.reconciliation r
+  set checkpoint = null, step = r.step + 1, confirmed = r.confirmed and doubt.reason <> 'epoch'
+  where r.client = doubt.client and r.source = any (sources) and r.state in ('requested', 'running');
+  update caravan.reconciliation r
+  set state = 'stopped', notes = r.notes || 'the client is compared once more'::text
+  where r.client = doubt.client and r.source = any (sources) and r.state = 'waiting';
+  noted := clock_timestamp();
+  update caravan.verification v
+  set doubt = doubt.reason,
+    doubted_at = noted + (cardinality(sources) - array_position(sources, v.source)) * interval '1 microsecond'
+  where v.client = doubt.client and v.source = any (sources);
+  perform caravan.touch(array(
+    select d
+    from caravan.dead_letter d
+    where d.client in (doubt.client, '*') and d.source = any (sources) and d.key is not null and d.state <> 'resolved'
+  ));
+  perform caravan.ask_hub('reconcile');
+end
+$$;
+comment on function caravan.doubt is 'Has a client compared that may have rows of which the log says nothing';
+
+-- The run for the oldest doubt about a client, if any. The next one has to wait until that is settled, by a person if need be.
+-- After a TRUNCATE nobody is asked, nor waited for: it said that all rows go.
+create or replace function caravan.run_for_doubt(client text)
+returns caravan.reconciliation
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  pause constant interval := '1 minute';
+  pause_for_a_fill constant interval := '5 seconds';
+  doubted caravan.verification;
+  due caravan.reconciliation;
+begin
+  select v.* into doubted
+  from caravan.verification v
+  left join lateral (
+    select r.started_at, r.ended_at, r.state, r.notes
+    from caravan.reconciliation r
+    where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null
+      and r.started_at is not null
+    order by r.id desc
+    limit 1
+  ) as last on true
+  where v.client = run_for_doubt.client and v.doubt is not null
+    and not exists (
+      select from caravan.verification child
+      where child.client = v.client and child.doubted_at < v.doubted_at and (v.doubt = 'epoch' or child.doubt = 'truncate')
+    )
+    and coalesce(last.started_at < v.doubted_at or last.state <> 'waiting'
+      and now() > last.ended_at + case when caravan.met_a_fill(last.notes) then pause_for_a_fill else pause end, true)
+  order by v.doubted_at
+  limit 1;
+  if not found then
+    return null;
+  end if;
+
+  delete from caravan.reconciliation r
+  where r.client = doubted.client and r.source = doubted.source and r.target = doubted.target
+    and r.reason in ('epoch', 'truncate') and r.state = 'stopped' and r.missing + r.stale + r.surplus = 0;
+  insert into caravan.reconciliation (client, source, target, reason, confirmed)
+  values (doubted.client, doubted.source, doubted.target, doubted.doubt, doubted.doubt = 'truncate')
+  returning * into due;
+  return due;
+end
+$$;
+
+-- Which run is due for a client, if any: one that was requested; one because of a doubt; the one that was scheduled last, at
+-- `scheduled_at`; one to verify, as often as it takes no more than `percent` of the time, but soon after a fill. Not while
+-- one waits for a person.
 create or replace function caravan.due_run(client text, scheduled_at timestamptz, percent numeric)
 returns caravan.reconciliation
 language plpgsql
@@ -104,6 +188,10 @@ begin
   order by r.id
   limit 1;
   if found then
+    return due;
+  end if;
+  due := caravan.run_for_doubt(client);
+  if due.id is not null then
     return due;
   end if;
 
@@ -247,7 +335,8 @@ end
 $$;
 comment on function caravan.keep_on is 'Notes that a hub goes on with a run, and from where another one could';
 
--- Whether a client can be compared at present, by its cursor: it follows this history of central and is filled.
+-- Whether a client can be compared at present, by its cursor: it follows this history of central and is filled. Otherwise
+-- much may be missing that it is about to get.
 create or replace function caravan.is_comparable(cursor jsonb, source text)
 returns boolean
 language sql
@@ -255,8 +344,9 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(cursor ->> 'epoch' = caravan.epoch() and cursor -> 'filled' ? source
-    and not cursor ? 'fill' and not cursor ? 'sweep', false)
+  select coalesce(cursor ->> 'epoch' = caravan.epoch() and caravan.is_known(cursor) and not cursor ? 'fill' and (
+    select caravan.is_filled_from(s, cursor) from caravan.source s where s.name = is_comparable.source
+  ), false)
 $$;
 comment on function caravan.is_comparable is 'Whether a client that stands at a cursor can be compared';
 
@@ -429,6 +519,31 @@ as $$
   on conflict do nothing
 $$;
 comment on function caravan.suspect_noted is 'Suspects keys that the client has noted without having a row';
+
+-- Finds those of the keys that the client has noted as central's which central has no more. What is no key of the source would
+-- stop all others, were it to be repaired.
+create or replace function caravan.suspect_gone(run bigint, keys text[])
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  source constant caravan.source := (
+    select s from caravan.reconciliation r join caravan.source s on s.name = r.source where r.id = suspect_gone.run
+  );
+begin
+  perform caravan.check_run(run);
+  execute format($q$
+    insert into caravan.suspect (run, key, verdict, owned)
+    select $1, k::jsonb, 'surplus', true
+    from unnest($2) as k
+    where k::jsonb = caravan.typed_key(%1$s, k::jsonb) and not exists (select from caravan.%2$s_%1$s(k::jsonb))
+    on conflict do nothing
+  $q$, source.id, case when source.loose then 'spelled' else 'found' end) using run, keys;
+end
+$$;
+comment on function caravan.suspect_gone is 'Finds keys that the client has noted and that are gone from central';
 
 -- The keys that are to be looked at next: those that were not looked at yet, or else those that were changing; at most
 -- `most`, and none more than `most_looks` times. And the keys that are not compared.
@@ -701,6 +816,19 @@ begin
     update caravan.verification v
     set equal_at = r.started_at
     where v.client = r.client and v.source = r.source and v.target = r.target;
+  end if;
+  if is_equal and r.key is null and not r.dry_run then
+    update caravan.verification v
+    set doubt = null, doubted_at = null
+    where v.client = r.client and v.source = r.source and v.target = r.target and v.doubted_at < r.started_at;
+  end if;
+  -- What was repaired may have made room for others.
+  if repaired > 0 then
+    perform caravan.touch(array(
+      select d
+      from caravan.dead_letter d
+      where d.client = r.client and d.state in ('retrying', 'open') and caravan.depends_on_others(d.sqlstate)
+    ));
   end if;
   -- Of those that have only verified, the last one is enough.
   delete from caravan.reconciliation o

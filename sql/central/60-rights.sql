@@ -22,9 +22,10 @@ begin
       caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.descriptions, caravan.resend, caravan.find_problems,
       caravan.measure to %I', role);
     execute format('grant execute on function caravan.claim_run, caravan.keep_on, caravan.is_comparable, caravan.source_of_run,
-      caravan.unknown_types, caravan.own_digest, caravan.keep_own_digest, caravan.suspect_keys, caravan.suspect_noted, caravan.to_look_at,
-      caravan.since_look, caravan.judge_keys, caravan.tally, caravan.keep_findings, caravan.note, caravan.repair,
-      caravan.end_run, caravan.finish_run, caravan.progress, caravan.run_failed to %I', role);
+      caravan.unknown_types, caravan.own_digest, caravan.keep_own_digest, caravan.suspect_keys, caravan.suspect_noted,
+      caravan.suspect_gone, caravan.to_look_at, caravan.since_look, caravan.judge_keys, caravan.tally, caravan.keep_findings,
+      caravan.note, caravan.repair, caravan.end_run, caravan.finish_run, caravan.progress, caravan.run_failed,
+      caravan.doubt to %I', role);
     execute format('grant select on caravan.problems to %I', role);
     execute format('grant execute on function caravan.shows_all_of to %I', role);
     execute format('grant select on caravan.log, caravan.tracked, caravan.refusing, caravan.history, caravan.life,

@@ -4,6 +4,7 @@ begin;
 \ir roles.sql
 \ir version.sql
 \ir migrations/001-tables.sql
+\ir migrations/002-doubts.sql
 \ir 20-doorbell.sql
 \ir 30-track.sql
 \ir 31-find.sql

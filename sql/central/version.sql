@@ -5,7 +5,7 @@
 -- very version, io.caravan.Installation.VERSION.
 do $$
 declare
-  this constant int := 1;
+  this constant int := 2;
   there int := 0;
   owner constant text := (select nspowner::regrole from pg_namespace where nspname = 'caravan');
 begin
@@ -89,7 +89,10 @@ returns boolean
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  insert into caravan.migration (number, what) values (begins.number, begins.what) on conflict do nothing returning true
+  with begun as (
+    insert into caravan.migration (number, what) values (begins.number, begins.what) on conflict do nothing returning number
+  )
+  select exists (select from begun)
 $$;
 
 -- Locks tables all at once, and without holding up those who write to them while it waits for one who does: then it lets go

@@ -3,7 +3,7 @@
 -- Relies on: where a column or an index is there already, nobody is kept waiting who writes to the log.
 do $migration$
 begin
-  if not coalesce(caravan.begins(1, 'the tables'), false) then
+  if not caravan.begins(1, 'the tables') then
     return;
   end if;
 

@@ -1,6 +1,7 @@
 package io.caravan;
 
 import io.caravan.Postgres.Database;
+import io.caravan.apply.Doubts;
 import io.caravan.apply.PageText;
 import io.caravan.apply.PageTransaction;
 import io.caravan.apply.Refusal;
@@ -8,11 +9,10 @@ import io.caravan.apply.RowErrors;
 import io.caravan.client.ClientPool;
 import io.caravan.client.ClientTables;
 import io.caravan.client.Cursor;
-import io.caravan.client.Mapping;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
-import io.caravan.client.SweptKeys;
+import io.caravan.client.Wanted;
 import io.caravan.read.Answer;
 import io.caravan.reconcile.RunsByHand;
 import java.lang.reflect.InvocationTargetException;
@@ -23,6 +23,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import javax.sql.DataSource;
 
@@ -31,12 +32,9 @@ import javax.sql.DataSource;
  * the same SQL functions. So a test says what happens between them.
  */
 final class ByHand implements AutoCloseable {
-  /** What a person runs at a client to let a sweep delete much. */
-  static final String CONFIRM =
-      "update caravan.cursor set cursor = jsonb_set(cursor, '{sweep,confirmed}', 'true'), step = step + 1 where client = '%s'";
-
   private final Connection central;
   private final ClientTables tables = new ClientTables();
+  private final Doubts doubts = new Doubts();
   private final Reading reading;
   private final ClientPool pool = new ClientPool();
   private final Connection client;
@@ -49,6 +47,7 @@ final class ByHand implements AutoCloseable {
   ByHand(Database central, Database client, String name, String mapping) throws SQLException {
     this.central = central.dataSource().getConnection();
     reading = Reading.on(this.central);
+    doubts.setCentral(alwaysOpen(this.central));
     pool.setJdbcUrl(client.url());
     this.client = pool.getConnection();
     this.name = name;
@@ -103,34 +102,20 @@ final class ByHand implements AutoCloseable {
       Cursor cursor = cursor(position);
       long step = position.step();
       for (boolean more = true; more; ) {
-        Answer page = reading.page(cursor, position.sources(), 1000, 1_000_000, null, null);
+        Answer page = reading.page(cursor, position.sources(), 1000, 1_000_000, null);
         more = page.hasMore();
+        List<String> doubted =
+            position.sources().stream()
+                .map(Wanted::source)
+                .filter(page.doubted()::contains)
+                .toList();
+        doubts.note(name, mapping, doubted, Doubts.EPOCH);
         if (page.progress() != null) {
           step = apply(position.plan(), step, new PageText(page.page()));
         }
         cursor = page.cursor();
       }
-    } catch (Fault e) {
-      throw new SQLException(e);
-    }
-  }
-
-  /** Brings one page to the client, also one of a sweep; whether there is more. */
-  boolean page() throws SQLException {
-    try {
-      tables.ensure(client, name);
-      Position position = Position.of(client, name, mapping);
-      Cursor cursor = cursor(position);
-      String held = null;
-      if (cursor != null && cursor.sweep() != null) {
-        held = SweptKeys.next(client, name, Mapping.parse(mapping), cursor.sweep(), 500);
-      }
-      Answer page = reading.page(cursor, position.sources(), 5000, 10_000_000, held, null);
-      if (page.page() != null) {
-        apply(position.plan(), position.step(), new PageText(page.page()));
-      }
-      return page.hasMore();
-    } catch (Fault e) {
+    } catch (Fault | CentralFailure e) {
       throw new SQLException(e);
     }
   }
@@ -172,7 +157,7 @@ final class ByHand implements AutoCloseable {
             refusal.sqlState(),
             refusal.message());
       }
-      long moved = transaction.move(name, page.cursor(), "{}").step();
+      long moved = transaction.move(name, page.cursor()).step();
       client.commit();
       return moved;
     } finally {

@@ -214,7 +214,6 @@ class CursorTest {
       if (more.isEmpty()) {
         return pages;
       }
-      cursor = cursor.withSweep(null);
     }
     throw new AssertionError("does not end: " + pages.subList(0, 5));
   }
@@ -223,7 +222,7 @@ class CursorTest {
   private List<String> read(int rows, String until) {
     Answer page =
         new Reading(central.dataSource())
-            .page(cursor, Reading.of("public.users"), rows, 10_000_000, null, until);
+            .page(cursor, Reading.of("public.users"), rows, 10_000_000, until);
     cursor = page.cursor();
     return page.progress() == null
         ? List.of()

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
-import io.caravan.client.Clients;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
@@ -21,6 +20,8 @@ class HistoryTest {
   private static final String FORUM =
       BLOG.replace("\"columns\"", "\"rows\": \"central\", \"columns\"");
 
+  private static final String WAITING =
+      "select count(*) from caravan.reconciliation where state = 'waiting' and reason = 'epoch'";
   private static final String ORIGINAL = "select id, name from users order by id";
   private static final String COPY =
       "select user_id, nickname from members where user_id > 0 order by user_id";
@@ -106,14 +107,19 @@ class HistoryTest {
     centralServer.restore(backup);
     centralServer.start();
     caravan.start();
-    for (String client : new String[] {"blog", "forum"}) {
-      await().atMost(Duration.ofMinutes(1)).until(() -> why(client).contains("nothing is deleted"));
-    }
+    await().atMost(Duration.ofMinutes(1)).until(() -> caravan.central().value(WAITING).equals("2"));
     assertThat(caravan.database("blog").value("select count(*) from members where user_id > 0"))
         .isEqualTo("7001");
 
-    caravan.database("blog").execute(ByHand.CONFIRM.formatted("blog"));
-    caravan.database("forum").execute(ByHand.CONFIRM.formatted("forum"));
+    central("insert into users values (20000, 'goes on while a person is asked')");
+    await()
+        .until(
+            () ->
+                caravan
+                    .database("blog")
+                    .value("select count(*) from members where user_id = 20000")
+                    .equals("1"));
+    central("select caravan.confirm(id) from caravan.reconciliation where state = 'waiting'");
 
     awaitEqual();
   }
@@ -191,17 +197,6 @@ class HistoryTest {
     for (int i = 0; i < 200; i++) {
       central("select pg_current_xact_id()");
     }
-  }
-
-  private String why(String client) {
-    return (String)
-        caravan
-            .hub()
-            .getCamelContext()
-            .getRegistry()
-            .lookupByNameAndType("clients", Clients.class)
-            .standing(client)
-            .get("why");
   }
 
   private void central(String sql) {

@@ -71,15 +71,28 @@ class ReadersTest {
             "select "
                 + mark.formatted(
                     "\"fill\": {\"source\": \"public.salaries\", \"mark\": \"1/f\", \"after\": null, \"rows\": 0, \"total\": 1, \"since\": \"2000-01-01\"}"));
-    assertThat(read(cursor, null)).contains("Ada").doesNotContain("fortune");
-    String sweep =
-        central.value(
-            "select "
-                + mark.replace("{}", "{\"public.users\": \"1/f\"}")
-                    .formatted(
-                        "\"sweep\": {\"source\": \"public.salaries\", \"key\": [\"id\"], \"target\": 0, \"after\": null}"));
-    assertThatThrownBy(() -> read(sweep, "{\"keys\": [[1]], \"targets\": 1}"))
+    assertThat(readAt(cursor)).contains("Ada").doesNotContain("fortune");
+  }
+
+  @Test
+  void aLimitedHubHasNothingComparedButWhatItWasAllowed() throws SQLException {
+    String doubt =
+        """
+        select caravan.doubt('blog', '[{"source": "public.users", "table": "u"}, {"source": "public.salaries", "table": "s"}]', '{public.%s}', 'epoch')
+        """;
+    asHub(doubt.formatted("users"));
+
+    assertThatThrownBy(() -> asHub(doubt.formatted("salaries")))
         .hasMessageContaining("may not read the source public.salaries");
+    String run =
+        central.value(
+            "insert into caravan.reconciliation (client, source, target, reason) values ('blog', 'public.salaries', 's', 'epoch') returning id");
+    assertThatThrownBy(() -> asHub("select caravan.suspect_gone(%s, '{[1],[2]}')".formatted(run)))
+        .hasMessageContaining("may not read the source public.salaries");
+    assertThat(
+            central.value(
+                "select string_agg(source, ', ') from caravan.verification where doubt is not null"))
+        .isEqualTo("public.users");
   }
 
   @Test
@@ -234,10 +247,8 @@ class ReadersTest {
     return reading().page(null, Reading.of("public." + source)).page();
   }
 
-  private String read(String cursor, String held) {
-    return reading()
-        .page(Cursor.parse(cursor), Reading.of("public.users"), 10, 1000, held, null)
-        .page();
+  private String readAt(String cursor) {
+    return reading().page(Cursor.parse(cursor), Reading.of("public.users"), 10, 1000, null).page();
   }
 
   private Reading reading() {

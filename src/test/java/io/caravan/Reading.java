@@ -57,19 +57,18 @@ public final class Reading {
 
   /** The next page. */
   public Answer page(Cursor cursor, List<Wanted> sources) {
-    return page(cursor, sources, 1000, BYTES, null, null);
+    return page(cursor, sources, 1000, BYTES, null);
   }
 
   /** The same, of so many changes. */
   public Answer page(Cursor cursor, List<Wanted> sources, int rows) {
-    return page(cursor, sources, rows, BYTES, null, null);
+    return page(cursor, sources, rows, BYTES, null);
   }
 
   /** The same, with all that one can say. */
-  public Answer page(
-      Cursor cursor, List<Wanted> sources, int rows, int bytes, String held, String until) {
+  public Answer page(Cursor cursor, List<Wanted> sources, int rows, int bytes, String until) {
     try {
-      return reader.read(cursor, sources, rows, bytes, held, until);
+      return reader.read(cursor, sources, rows, bytes, until);
     } catch (SQLException e) {
       throw new IllegalStateException(e.getMessage(), e);
     }

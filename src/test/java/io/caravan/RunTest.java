@@ -640,7 +640,7 @@ class RunTest {
     try (ByHand other = new ByHand(central, blog, "blog", spying)) {
       other.set("role", role);
       blog.execute(
-          "update caravan.cursor set cursor = jsonb_set(cursor, '{filled}', '{\"public.users\": \"x\"}')");
+          "update caravan.cursor set cursor = jsonb_set(cursor, '{filled}', '{\"public.users\": \"1/x\"}')");
 
       other.finish();
       String run = central.value("select caravan.reconcile('blog')");

@@ -1048,7 +1048,7 @@ class TrackTest {
 
     /** Reads the next page. */
     Answer next(Reading reading) {
-      return reading.page(cursor, Reading.of(source), maxRows, 1_000_000, null, null);
+      return reading.page(cursor, Reading.of(source), maxRows, 1_000_000, null);
     }
 
     /** The types of the columns, as the last page told them. */

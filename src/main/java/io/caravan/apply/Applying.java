@@ -1,10 +1,7 @@
 package io.caravan.apply;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.caravan.Cause;
 import io.caravan.CentralFailure;
 import io.caravan.Fault;
@@ -12,13 +9,12 @@ import io.caravan.Replies;
 import io.caravan.client.BulkLoad;
 import io.caravan.client.ClientTables;
 import io.caravan.client.Cursor;
-import io.caravan.client.Mapping;
+import io.caravan.client.OldSweep;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Source;
 import io.caravan.client.Standing;
 import io.caravan.client.Statements;
-import io.caravan.client.SweptKeys;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.HashSet;
@@ -27,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
@@ -45,7 +42,13 @@ public final class Applying implements CamelContextAware {
   private final Set<String> notNew = ConcurrentHashMap.newKeySet();
   private CamelContext context;
   private Replies replies = new Replies();
+  private Doubts doubts;
   private boolean showsMessages;
+
+  /** Has clients compared that could not empty a table. */
+  public void setDoubts(Doubts doubts) {
+    this.doubts = doubts;
+  }
 
   /** Checks what clients say. */
   public void setReplies(Replies replies) {
@@ -79,6 +82,14 @@ public final class Applying implements CamelContextAware {
     try (Connection connection = connections(client).open()) {
       tables.ensure(connection, client);
       Position position = Position.of(connection, client, mapping);
+      List<String> sources = List.copyOf(position.plan().sources());
+      Optional<OldSweep> sweep = OldSweep.in(position.cursor(), sources);
+      if (sweep.isPresent()) {
+        doubts.note(client, mapping, sweep.get().doubted(), Doubts.EPOCH);
+        doubts.note(client, mapping, sweep.get().confirmed(), Doubts.TRUNCATE);
+        OldSweep.forget(connection, client, position.step());
+        position = Position.of(connection, client, mapping);
+      }
       Plan plan = plans.merge(client, position.plan(), (old, now) -> old.fits(now) ? old : now);
       plan.check(connection, described);
       return new Standing(
@@ -89,14 +100,6 @@ public final class Applying implements CamelContextAware {
     } catch (SQLException e) {
       tables.doubt(client);
       throw e;
-    }
-  }
-
-  /** The next keys of a client that is swept, as {@link SweptKeys#next} has them. */
-  public String sweptKeys(String client, String mapping, JsonNode sweep, int most)
-      throws SQLException, Fault {
-    try (Connection connection = connections(client).open()) {
-      return SweptKeys.next(connection, client, Mapping.parse(mapping), sweep, most);
     }
   }
 
@@ -129,7 +132,7 @@ public final class Applying implements CamelContextAware {
           return Optional.of(Applied.stale());
         }
         long loaded = bulk.load(connection);
-        PageTransaction.Moved moved = transaction.move(client, page.cursor(), "{}");
+        PageTransaction.Moved moved = transaction.move(client, page.cursor());
         connection.commit();
         return Optional.of(
             new Applied(
@@ -237,8 +240,18 @@ public final class Applying implements CamelContextAware {
       if (!rows.isEmpty()) {
         deadLetters.store(rows);
       }
-      PageTransaction.Moved moved =
-          transaction.move(client, page.cursor(), sweep(refused, page, plan));
+      Set<String> uncleared =
+          refused.stream()
+              .map(Refusal::change)
+              .filter(change -> change.key().equals("null"))
+              .map(Change::source)
+              .collect(Collectors.toSet());
+      doubts.note(
+          client,
+          mapping,
+          plan.sources().stream().filter(uncleared::contains).toList(),
+          Doubts.TRUNCATE);
+      PageTransaction.Moved moved = transaction.move(client, page.cursor());
       connection.commit();
       return new Applied(
           Applied.Outcome.APPLIED,
@@ -254,29 +267,6 @@ public final class Applying implements CamelContextAware {
   public interface Store {
     /** Stores these as dead letters. */
     void store(List<Refusal> refused) throws CentralFailure;
-  }
-
-  /** A source that can't be cleared is swept: its rows go one by one. */
-  private static String sweep(List<Refusal> refused, PageText text, Plan plan) {
-    ObjectNode besides = JSON.createObjectNode();
-    Set<String> uncleared = new HashSet<>();
-    refused.stream()
-        .map(Refusal::change)
-        .filter(change -> change.key().equals("null"))
-        .forEach(change -> uncleared.add(change.source()));
-    List<String> swept = plan.sources().stream().filter(uncleared::contains).toList();
-    if (!swept.isEmpty()) {
-      ObjectNode sweep = besides.putObject("sweep");
-      sweep.put("source", swept.get(0));
-      ArrayNode key = sweep.putArray("key");
-      text.sources().get(swept.get(0)).key().forEach(key::add);
-      sweep.put("target", 0);
-      sweep.putNull("after");
-      sweep.put("confirmed", true);
-      sweep.put("cleared", true);
-      swept.subList(1, swept.size()).forEach(sweep.withArray("/then")::add);
-    }
-    return besides.toString();
   }
 
   private static List<Change> without(List<Change> changes, List<Refusal> skipped) {

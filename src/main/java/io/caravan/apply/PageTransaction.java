@@ -32,7 +32,7 @@ public final class PageTransaction {
       """
       update caravan.cursor as c
       set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint),
-        cursor = pg_catalog.jsonb_build_object('filled'::text, c.cursor -> 'filled'::text) || ?::jsonb || ?::jsonb,
+        cursor = pg_catalog.jsonb_build_object('filled'::text, c.cursor -> 'filled'::text) || ?::jsonb,
         applied_at = pg_catalog.now()
       where c.client = ?
       returning c.step, c.cursor::text
@@ -134,13 +134,11 @@ public final class PageTransaction {
    * Moves the cursor.
    *
    * @param cursor as JSON
-   * @param besides what else it is to say, as JSON
    */
-  public Moved move(String client, String cursor, String besides) throws SQLException {
+  public Moved move(String client, String cursor) throws SQLException {
     try (PreparedStatement move = connection.prepareStatement(MOVE)) {
       move.setString(1, cursor);
-      move.setString(2, besides);
-      move.setString(3, client);
+      move.setString(2, client);
       try (ResultSet row = move.executeQuery()) {
         row.next();
         return new Moved(row.getLong(1), row.getString(2), written, removed);

@@ -18,18 +18,10 @@ import java.util.regex.Pattern;
  * @param filled source → the mark of the mapping that it was filled with; null in a page that
  *     leaves the client's as it is
  * @param fill the source that is being filled; null: none is
- * @param sweep while the client is swept: source, its key, target, after (a key), then; null: it is
- *     not
  * @param window within a backlog; null: the client is not
  */
 public record Cursor(
-    String epoch,
-    String snapshot,
-    String milestone,
-    JsonNode filled,
-    Fill fill,
-    JsonNode sweep,
-    Window window) {
+    String epoch, String snapshot, String milestone, JsonNode filled, Fill fill, Window window) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Pattern SNAPSHOT =
       Pattern.compile("([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):((?:[0-9]{1,18},)*[0-9]{1,18})?");
@@ -107,7 +99,7 @@ public record Cursor(
    * Reads a cursor that a client's database has given back, and which may be anything: central
    * casts its parts, and others read up to the snapshot of the one that is ahead.
    *
-   * @param sources that are mapped; a fill or a sweep of another one is left out
+   * @param sources that are mapped; a fill of another one is left out
    * @throws Fault if it is none
    */
   public static Cursor checked(String json, Set<String> sources) throws Fault {
@@ -135,12 +127,7 @@ public record Cursor(
         cursor.milestone,
         cursor.filled,
         cursor.fill != null && cursor.fill.isOfOne(sources) ? cursor.fill : null,
-        isOfOne(cursor.sweep, sources) ? cursor.sweep : null,
         cursor.window);
-  }
-
-  private static boolean isOfOne(JsonNode work, Set<String> sources) {
-    return work != null && sources.contains(work.path("source").asText());
   }
 
   private static Cursor of(JsonNode parts) {
@@ -151,7 +138,6 @@ public record Cursor(
         parts.path("milestone").asText(null),
         parts.get("filled"),
         parts.path("fill").isObject() ? Fill.of(parts.get("fill")) : null,
-        parts.get("sweep"),
         window == null
             ? null
             : new Window(
@@ -172,39 +158,34 @@ public record Cursor(
 
   /** Whether the next page is for this client alone. */
   public boolean isOfOneClient() {
-    return fill != null || sweep != null;
+    return fill != null;
   }
 
   /** Whether pages follow that are known to be needed. */
   public boolean isBehind() {
-    return fill != null || sweep != null || window != null;
+    return fill != null || window != null;
   }
 
   /** The same without what is the client's own: what it was filled with. */
   public Cursor withoutFilled() {
-    return new Cursor(epoch, snapshot, milestone, null, fill, sweep, window);
+    return new Cursor(epoch, snapshot, milestone, null, fill, window);
   }
 
   /** The same, further in its fill. */
   public Cursor filling(String newMilestone, Fill newFill) {
-    return new Cursor(epoch, snapshot, newMilestone, filled, newFill, sweep, window);
+    return new Cursor(epoch, snapshot, newMilestone, filled, newFill, window);
   }
 
   /** The same when the fill is done. */
   public Cursor filled(String newMilestone) {
     ObjectNode marks = filled == null ? JSON.createObjectNode() : filled.deepCopy();
     marks.put(fill.source, fill.mark);
-    return new Cursor(epoch, snapshot, newMilestone, marks, null, sweep, window);
+    return new Cursor(epoch, snapshot, newMilestone, marks, null, window);
   }
 
   /** The same, but at another place of the log. */
   public Cursor at(String newSnapshot, String newMilestone, Window newWindow) {
-    return new Cursor(epoch, newSnapshot, newMilestone, filled, fill, sweep, newWindow);
-  }
-
-  /** The same with another sweep; null for none. */
-  public Cursor withSweep(JsonNode newSweep) {
-    return new Cursor(epoch, snapshot, milestone, filled, fill, newSweep, window);
+    return new Cursor(epoch, newSnapshot, newMilestone, filled, fill, newWindow);
   }
 
   /** As JSON. */
@@ -219,9 +200,6 @@ public record Cursor(
     }
     if (fill != null) {
       json.set("fill", fill.json());
-    }
-    if (sweep != null) {
-      json.set("sweep", sweep);
     }
     if (window != null) {
       json.putObject("window")

@@ -8,10 +8,12 @@ import io.caravan.apply.Applied;
 import io.caravan.apply.Applying;
 import io.caravan.apply.Change;
 import io.caravan.apply.DeadLetters;
+import io.caravan.apply.Doubts;
 import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
 import io.caravan.client.Clients;
 import io.caravan.client.Standing;
+import io.caravan.client.Wanted;
 import io.caravan.read.Reads;
 import java.io.IOException;
 import java.sql.SQLException;
@@ -36,6 +38,7 @@ public final class Pump {
   private Applying applying;
   private Contract contract;
   private DeadLetters deadLetters;
+  private Doubts doubts;
   private Counters counters;
 
   /** Reads central. */
@@ -61,6 +64,11 @@ public final class Pump {
   /** Keeps what is refused. */
   public void setDeadLetters(DeadLetters deadLetters) {
     this.deadLetters = deadLetters;
+  }
+
+  /** Has clients compared. */
+  public void setDoubts(Doubts doubts) {
+    this.doubts = doubts;
   }
 
   /** Counts what is applied and refused. */
@@ -103,29 +111,21 @@ public final class Pump {
     deadLetters.resend(turn.client, turn.standing.cursor());
   }
 
-  /** The client's next keys, while it is swept. */
-  public String askForKeys(@Variable("turn") Turn turn) throws SQLException, Fault {
-    return applying.sweptKeys(
-        turn.client, turn.mapping, turn.standing.cursor().sweep(), turn.pageRows);
-  }
-
   /**
-   * Reads the next page.
-   *
-   * @param held the client's next keys while it is swept; otherwise it does not matter
+   * Reads the next page. Where the client may have rows of which central knows nothing any more, it
+   * will be compared; that is noted before its cursor moves on.
    */
-  public void read(@Variable("turn") Turn turn, @Body Object held) throws CentralFailure {
+  public void read(@Variable("turn") Turn turn) throws CentralFailure {
     turn.applied = null;
     turn.breaches = List.of();
-    turn.page =
-        reads.next(
-            turn.client,
-            turn.standing,
-            turn.isSwept() ? String.valueOf(held) : null,
-            turn.pageRows,
-            turn.pageBytes,
-            turn.wokenAt);
+    turn.page = reads.next(turn.client, turn.standing, turn.pageRows, turn.pageBytes, turn.wokenAt);
     turn.readAt = System.nanoTime();
+    List<String> doubted =
+        turn.standing.sources().stream()
+            .map(Wanted::source)
+            .filter(turn.page.doubted()::contains)
+            .toList();
+    doubts.note(turn.client, turn.mapping, doubted, Doubts.EPOCH);
     if (turn.hasPage()) {
       turn.text = new PageText(turn.page.text());
     } else if (!turn.page.isShared()) {

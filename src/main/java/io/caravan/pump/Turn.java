@@ -60,11 +60,6 @@ public final class Turn {
     return unsure && standing.cursor() != null;
   }
 
-  /** Whether the client's keys are compared with central's. */
-  public boolean isSwept() {
-    return standing.cursor() != null && standing.cursor().sweep() != null;
-  }
-
   /** Whether the page brings something. */
   public boolean hasPage() {
     return !page.isEmpty();

@@ -11,12 +11,28 @@ import java.util.Set;
  * @param progress what the page brings, in words; null: there is nothing to apply
  * @param refusing the clients that have unresolved dead letters; {@code *} for all
  * @param hasMore whether to ask again at once
+ * @param doubted the sources of which the client may have rows that are gone from central
  */
 public record Answer(
-    Cursor cursor, String page, String progress, Set<String> refusing, boolean hasMore) {
+    Cursor cursor,
+    String page,
+    String progress,
+    Set<String> refusing,
+    boolean hasMore,
+    Set<String> doubted) {
+
+  /** An answer that leaves nothing in doubt. */
+  Answer(Cursor cursor, String page, String progress, Set<String> refusing, boolean hasMore) {
+    this(cursor, page, progress, refusing, hasMore, Set.of());
+  }
+
+  /** The same where these sources are doubted. */
+  Answer doubting(Set<String> sources) {
+    return new Answer(cursor, page, progress, refusing, hasMore, Set.copyOf(sources));
+  }
 
   /** The same with other clients that have dead letters. */
   Answer with(Set<String> others) {
-    return new Answer(cursor, page, progress, others, hasMore);
+    return new Answer(cursor, page, progress, others, hasMore, doubted);
   }
 }

@@ -54,6 +54,11 @@ public record Page(
     return answer.progress();
   }
 
+  /** The sources of which the client may have rows that are gone from central. */
+  public Set<String> doubted() {
+    return answer.doubted();
+  }
+
   /** The clients that have unresolved dead letters; {@code *} for all. */
   public Set<String> refusing() {
     return answer.refusing();

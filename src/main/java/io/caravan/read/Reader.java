@@ -2,13 +2,14 @@ package io.caravan.read;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.caravan.client.Cursor;
 import io.caravan.client.Wanted;
+import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -18,12 +19,12 @@ import javax.sql.DataSource;
 /**
  * Reads central for a client. What is new since its cursor, and the next rows of its initial load,
  * are one query each. Whatever is more seldom {@code caravan.read} does: it gives the cursor with
- * which to begin, the next page of a sweep, and says what is wrong where a source can't be read.
+ * which to begin, notices another history of central, and says what is wrong where a source can't
+ * be read.
  */
 public final class Reader {
   private static final String READ =
-      "select cursor::text, page, progress, refusing"
-          + " from caravan.read(?::jsonb, ?::jsonb, ?::jsonb, ?)";
+      "select cursor::text, doubted from caravan.read(?::jsonb, ?::jsonb)";
   private static final int MOST_TRIES = 5;
   // Names, rights, and what else differs where a source is no longer as it was.
   private static final Pattern OF_A_SOURCE = Pattern.compile("42...|3F...|0A...|XX000|55000");
@@ -32,7 +33,6 @@ public final class Reader {
   private final DataSource central;
   private final WindowRead windows;
   private final LoadRead loads;
-  private final int largestRow;
   private volatile KnownSources known = KnownSources.none();
 
   /**
@@ -44,7 +44,6 @@ public final class Reader {
    */
   public Reader(DataSource central, int largestRow) {
     this.central = central;
-    this.largestRow = largestRow;
     windows = new WindowRead(largestRow);
     loads = new LoadRead(largestRow);
   }
@@ -56,39 +55,32 @@ public final class Reader {
    * @param wanted the sources that it maps, in the order in which they are to be filled
    * @param most how many changes a page has at most
    * @param mostBytes after how many bytes it takes no further row
-   * @param held the client's next keys as JSON, while it is swept; otherwise null
    * @param until the snapshot up to which to read, where that is possible; null: up to now
    * @throws SQLException if central can't be read
    */
-  public Answer read(
-      Cursor cursor, List<Wanted> wanted, int most, int mostBytes, String held, String until)
+  public Answer read(Cursor cursor, List<Wanted> wanted, int most, int mostBytes, String until)
       throws SQLException {
     try (Connection connection = central.getConnection()) {
       Cursor from = cursor;
+      Set<String> doubted = new HashSet<>();
       for (int tries = 0; tries < MOST_TRIES; tries++) {
         Optional<Answer> answer = query(connection, from, wanted, most, mostBytes, until);
         if (answer.isPresent()) {
-          return answer.get();
+          return answer.get().doubting(doubted);
         }
-        Answer begun = call(connection, from, wanted, held);
-        from = begun.cursor();
-        if (begun.progress() != null || isSwept(from)) {
-          return begun;
-        }
+        Beginning beginning = begin(connection, from, wanted);
+        from = beginning.cursor;
+        doubted.addAll(beginning.doubted);
       }
       throw new SQLException("central's sources change all the time", "55000");
     }
-  }
-
-  private static boolean isSwept(Cursor cursor) {
-    return cursor.fill() == null && cursor.sweep() != null;
   }
 
   /** Empty where no query fits. */
   private Optional<Answer> query(
       Connection connection, Cursor cursor, List<Wanted> wanted, int most, int bytes, String until)
       throws SQLException {
-    if (cursor == null || isSwept(cursor)) {
+    if (cursor == null) {
       return Optional.empty();
     }
     Query query =
@@ -111,23 +103,16 @@ public final class Reader {
     }
   }
 
-  private Answer call(Connection connection, Cursor cursor, List<Wanted> wanted, String held)
+  private static Beginning begin(Connection connection, Cursor cursor, List<Wanted> wanted)
       throws SQLException {
     try (PreparedStatement read = connection.prepareStatement(READ)) {
-      new Parameters(read)
-          .text(cursor == null ? null : cursor.json())
-          .text(json(wanted))
-          .text(held)
-          .number(largestRow);
+      new Parameters(read).text(cursor == null ? null : cursor.json()).text(json(wanted));
       try (ResultSet row = read.executeQuery()) {
         row.next();
-        String refusing = row.getString("refusing");
-        return new Answer(
+        Array doubted = row.getArray("doubted");
+        return new Beginning(
             Cursor.parse(row.getString("cursor")),
-            row.getString("page"),
-            row.getString("progress"),
-            refusing == null ? Set.of() : Set.of(refusing.split("\n")),
-            true);
+            doubted == null ? Set.of() : Set.of((String[]) doubted.getArray()));
       }
     }
   }
@@ -135,12 +120,7 @@ public final class Reader {
   private static String json(List<Wanted> wanted) {
     ArrayNode json = JSON.createArrayNode();
     for (Wanted one : wanted) {
-      ObjectNode source =
-          json.addObject().put("source", one.source()).put("fingerprint", one.fingerprint());
-      if (one.columns() != null) {
-        one.columns().forEach(source.putArray("columns")::add);
-      }
-      one.siblings().forEach(source.withArray("/siblings")::add);
+      json.addObject().put("source", one.source()).put("fingerprint", one.fingerprint());
     }
     return json.toString();
   }
@@ -149,4 +129,11 @@ public final class Reader {
   private interface Query {
     Optional<Answer> with(KnownSources sources) throws SQLException;
   }
+
+  /**
+   * With what a query begins.
+   *
+   * @param doubted the sources of which the client may have rows that are gone from central
+   */
+  private record Beginning(Cursor cursor, Set<String> doubted) {}
 }

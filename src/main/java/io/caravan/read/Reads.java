@@ -32,13 +32,7 @@ public final class Reads implements KeptByClient {
   private final Chains chains =
       new Chains(
           (stand, until) ->
-              read(
-                  stand.cursor(),
-                  stand.sources(),
-                  null,
-                  stand.pageRows(),
-                  stand.pageBytes(),
-                  until),
+              read(stand.cursor(), stand.sources(), stand.pageRows(), stand.pageBytes(), until),
           ahead);
   private final Fills fills = new Fills(this::readToFill, ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
@@ -96,15 +90,13 @@ public final class Reads implements KeptByClient {
   /**
    * The next page for a client.
    *
-   * @param held the client's next keys, while it is being swept; otherwise null
    * @param pageRows how many changes the page has at most
    * @param pageBytes after how many bytes it takes no further row
    * @param wokenAt when the client was woken, in nanoseconds: a page that was read before is not
    *     the last
    * @throws CentralFailure if central can't be read
    */
-  public Page next(
-      String client, Standing standing, String held, int pageRows, int pageBytes, long wokenAt)
+  public Page next(String client, Standing standing, int pageRows, int pageBytes, long wokenAt)
       throws CentralFailure {
     Cursor cursor = standing.cursor();
     List<Wanted> sources = standing.sources();
@@ -114,11 +106,8 @@ public final class Reads implements KeptByClient {
       page =
           chains.next(
               new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
-    } else if (held == null) {
-      page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
     } else {
-      Answer answer = read(cursor, sources, held, pageRows, pageBytes, null);
-      page = new Page(answer, System.nanoTime(), Optional.empty());
+      page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
     }
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
@@ -152,16 +141,16 @@ public final class Reads implements KeptByClient {
   private Page readToFill(Fills.Place place) throws CentralFailure {
     long began = System.nanoTime();
     return new Page(
-        read(place.cursor(), place.sources(), null, place.pageRows(), place.pageBytes(), null),
+        read(place.cursor(), place.sources(), place.pageRows(), place.pageBytes(), null),
         began,
         Optional.empty());
   }
 
   private Answer read(
-      Cursor cursor, List<Wanted> sources, String held, int pageRows, int pageBytes, String until)
+      Cursor cursor, List<Wanted> sources, int pageRows, int pageBytes, String until)
       throws CentralFailure {
     try {
-      return reader().read(cursor, sources, pageRows, pageBytes, held, until);
+      return reader().read(cursor, sources, pageRows, pageBytes, until);
     } catch (SQLException e) {
       throw new CentralFailure(e);
     }

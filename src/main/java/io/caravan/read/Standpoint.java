@@ -16,7 +16,7 @@ record Standpoint(String sources, Cursor position) {
 
   /**
    * What a cursor comes to; empty where the next page is for this client alone: it is not filled
-   * with what its mapping says, or is being swept.
+   * with what its mapping says.
    *
    * @param cursor of the client; null where it has none yet
    */

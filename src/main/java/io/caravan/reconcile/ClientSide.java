@@ -47,6 +47,8 @@ public final class ClientSide implements Side.OfClient {
       select (select count(*) from page), (select p.key::text from page as p order by p.key desc limit 1),
         array(select p.key::text from page as p where not exists (select from %s as t where %s))
       """;
+  private static final String NOTES =
+      "select array(select o.key::text from caravan.replicated as o where o.target = ?%s order by o.key limit ?)";
   private static final String NOTED =
       """
       select (select count(*) from caravan.replicated as o where o.target = ?) - (
@@ -212,6 +214,26 @@ public final class ClientSide implements Side.OfClient {
                   new Orphans(
                       List.of((String[]) row.getArray(3).getArray()),
                       row.getLong(1) == NOTES_AT_ONCE ? row.getString(2) : ""));
+    }
+  }
+
+  @Override
+  public Notes notes(int number, String after) throws SQLException {
+    long target = numbers.get(mapping.targets().get(number));
+    try (Session session = new Session(database)) {
+      List<Object> parameters = new ArrayList<>(List.of(target));
+      if (!after.isEmpty()) {
+        parameters.add(after);
+      }
+      parameters.add(NOTES_AT_ONCE);
+      return new Sql(NOTES.formatted(after.isEmpty() ? "" : " and o.key > ?::jsonb"), parameters)
+          .one(
+              session.connection(),
+              row -> {
+                List<String> keys = List.of((String[]) row.getArray(1).getArray());
+                return new Notes(
+                    keys, keys.size() == NOTES_AT_ONCE ? keys.get(keys.size() - 1) : "");
+              });
     }
   }
 

@@ -133,6 +133,11 @@ final class Ledger {
     write(connection -> call(connection, "select caravan.suspect_noted(?, ?)", run, keys));
   }
 
+  /** Takes those of the keys that the client has noted for surplus which are gone from central. */
+  void suspectGone(Collection<String> keys) throws SQLException, Ended {
+    write(connection -> call(connection, "select caravan.suspect_gone(?, ?)", run, keys));
+  }
+
   /** The keys to look at next; none: all are decided, or change all the time. */
   Suspects toLookAt(Limits limits) throws SQLException {
     return read(

@@ -104,7 +104,7 @@ final class Reconciliation {
     int number = number();
     if (!basis.unfit().isEmpty()) {
       throw stopped(basis.unfit());
-    } else if (isMixed()) {
+    } else if (isMixed() && !run.isOfDoubt()) {
       throw stopped("its rows can't be told from those of other targets");
     }
     Survey survey = sides.client().survey(number, basis.source());
@@ -121,6 +121,10 @@ final class Reconciliation {
             survey.known(),
             survey.key(),
             survey.columns());
+    if (isMixed()) {
+      at = at.comparing(comparison);
+      letGoOfNotes();
+    }
     comparison = withoutUnknownTypes(comparison);
     at =
         at.comparing(withoutUncomputed(comparison))
@@ -132,6 +136,42 @@ final class Reconciliation {
     }
     at = at.at(isOfOneKey() ? Phase.DECIDE : Phase.DIGEST, allRows(basis));
     ledger.keep(at);
+  }
+
+  /**
+   * Where rows can't be told from those of other targets of the same source, the notes of all of
+   * them still tell which keys are gone from central. The pump then looks at each for all targets.
+   *
+   * @throws Ended always
+   */
+  private void letGoOfNotes() throws SQLException, Fault, Ended {
+    long noted = 0;
+    for (int number = 0; number < mapping.targets().size(); number++) {
+      Target target = mapping.targets().get(number);
+      if (target.source().equals(run.source()) && target.table().equals(run.target())) {
+        String after = "";
+        do {
+          Notes notes = sides.client().notes(number, after);
+          ledger.suspectGone(notes.keys());
+          noted += notes.keys().size();
+          after = notes.after();
+        } while (!after.isEmpty());
+      }
+    }
+    at = at.knowing(new Checkpoint.Known(0, noted, noted, SeededDigest.NONE));
+    Tally tally = ledger.tally();
+    keepFindings(tally);
+    if (isTooMuch(tally.differing())) {
+      throw waiting(true);
+    } else if (tally.differing() > 0) {
+      ledger.repair(at);
+    }
+    ledger.finish(
+        true,
+        tally.differing(),
+        0,
+        List.of("its rows can't be told from those of other targets: only what is gone was found"));
+    throw new Ended("only notes were compared");
   }
 
   private boolean isOfOneKey() {
@@ -389,7 +429,7 @@ final class Reconciliation {
               keys.stream().map(key -> judged(key, rows.central(), rows.client(), since)).toList());
       if (isTooMuch(differing)) {
         keepFindings(ledger.tally());
-        throw waiting();
+        throw waiting(at.left() == 0 && next().keys().isEmpty());
       }
     }
   }
@@ -434,6 +474,9 @@ final class Reconciliation {
 
   /**
    * The fuse: whether so many rows differ that a person is to be asked before they are repaired.
+   *
+   * <p>After another history, what matters is how much the client would lose of what it has, if
+   * that is at least so many rows. What central has says nothing about it.
    */
   private boolean isTooMuch(long differing) {
     double expected = differing;
@@ -441,10 +484,21 @@ final class Reconciliation {
       // Cautiously, because the rows that were not listed yet may differ less.
       expected = CAUTION * differing * at.scope().within().size() / at.listed();
     }
+    long rows = run.isOfDoubt() ? had(differing) : at.known().compared();
     return !run.isDry()
         && !run.isConfirmed()
-        && expected >= FEWEST_TO_ASK_FOR
-        && expected > Math.max(at.known().compared(), 1) * settings.fuse().doubleValue() / 100;
+        && (run.isOfDoubt() ? rows : expected) >= FEWEST_TO_ASK_FOR
+        && expected > Math.max(rows, 1) * settings.fuse().doubleValue() / 100;
+  }
+
+  /** How many of central's rows the client has, those that central has no more among them. */
+  private long had(long differing) {
+    if (!isShared()) {
+      return at.known().held().digest().rows();
+    }
+    return at.known().noted() == DigestPart.UNKNOWN
+        ? at.known().compared() + differing
+        : at.known().noted();
   }
 
   /** All is compared: counts what differs, and has it repaired, unless that is too much. */
@@ -455,7 +509,7 @@ final class Reconciliation {
     Tally tally = ledger.tally();
     keepFindings(tally);
     if (isTooMuch(tally.differing())) {
-      throw waiting();
+      throw waiting(true);
     } else if (run.isDry() || tally.differing() == 0) {
       ledger.finish(tally.differing() == 0 && tally.changing() == 0, 0, 0, List.of());
       throw new Ended("there is nothing to repair");
@@ -510,9 +564,9 @@ final class Reconciliation {
     return new Ended(why);
   }
 
-  private Ended waiting() throws SQLException, Ended {
+  private Ended waiting(boolean isOfAll) throws SQLException, Ended {
     String why =
-        (at.left() > 0 ? "that is of those that were looked at; " : "")
+        (isOfAll ? "" : "that is of those that were looked at; ")
             + "nothing is repaired without caravan.confirm(%d)".formatted(run.id());
     ledger.end("waiting", why);
     return new Ended(why);

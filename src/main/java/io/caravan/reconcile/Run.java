@@ -20,6 +20,11 @@ public record Run(
     boolean isDry,
     boolean isConfirmed) {
 
+  /** Whether the client may have rows of which central knows nothing. */
+  boolean isOfDoubt() {
+    return reason.equals("epoch") || reason.equals("truncate");
+  }
+
   /** Whether nobody waits for it: it has time. */
   boolean isUnhurried() {
     return reason.equals("verify");

@@ -62,5 +62,13 @@ public interface Side {
      * @param after the noted key after which to look; empty: from the beginning
      */
     Orphans orphans(Comparison comparison, String after) throws SQLException, Fault;
+
+    /**
+     * The next keys that are noted as central's.
+     *
+     * @param number of the target in the mapping, from 0
+     * @param after the key after which to begin; empty: from the beginning
+     */
+    Notes notes(int number, String after) throws SQLException;
   }
 }

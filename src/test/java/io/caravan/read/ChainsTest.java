@@ -342,7 +342,7 @@ class ChainsTest {
   }
 
   private Answer query(Cursor cursor, List<Wanted> sources, String until) {
-    return reading.page(cursor, sources, 10, 10_000_000, null, until);
+    return reading.page(cursor, sources, 10, 10_000_000, until);
   }
 
   /** A client that is filled, and moves its cursor as it does when it applies a page. */
@@ -385,13 +385,7 @@ class ChainsTest {
 
     private Cursor filledAs(Cursor mine, Cursor next) {
       return new Cursor(
-          next.epoch(),
-          next.snapshot(),
-          next.milestone(),
-          mine.filled(),
-          null,
-          null,
-          next.window());
+          next.epoch(), next.snapshot(), next.milestone(), mine.filled(), null, next.window());
     }
   }
 }

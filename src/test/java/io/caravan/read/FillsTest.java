@@ -128,7 +128,7 @@ class FillsTest {
     reads++;
     Answer answer =
         new Reading(central.dataSource())
-            .page(place.cursor(), place.sources(), place.pageRows(), place.pageBytes(), null, null);
+            .page(place.cursor(), place.sources(), place.pageRows(), place.pageBytes(), null);
     return new Page(answer, System.nanoTime(), Optional.empty());
   }
 }

@@ -218,5 +218,14 @@ public final class RunsByHand {
     public Orphans orphans(Comparison comparison, String after) throws SQLException, Fault {
       return askClient("orphans", () -> side.orphans(comparison, after));
     }
+
+    @Override
+    public Notes notes(int number, String after) throws SQLException {
+      try {
+        return askClient("notes", () -> side.notes(number, after));
+      } catch (Fault e) {
+        throw new IllegalStateException(e);
+      }
+    }
   }
 }

@@ -1,0 +1,56 @@
+package io.caravan.apply;
+
+import io.caravan.CentralFailure;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.util.List;
+import javax.sql.DataSource;
+
+/**
+ * Notes in central that a client may have rows of which the change log says nothing, because
+ * central has them no more. They are found by a comparison, and central keeps the doubt until one
+ * has come through.
+ */
+public final class Doubts {
+  /** The cursor is of another history of central, or the source was untracked meanwhile. */
+  public static final String EPOCH = "epoch";
+
+  /** The client could not empty its table when the source was truncated. */
+  public static final String TRUNCATE = "truncate";
+
+  private static final String DOUBT = "select caravan.doubt(?, ?::jsonb, ?, ?)";
+
+  private DataSource central;
+
+  /** Where central is. */
+  public void setCentral(DataSource central) {
+    this.central = central;
+  }
+
+  /**
+   * Has a client compared. To be called before its cursor moves on: a hub that dies in between
+   * notes it again.
+   *
+   * @param mapping of the client, as JSON
+   * @param sources of which it may have such rows, parents first; empty: nothing is done
+   * @param reason one of the above
+   * @throws CentralFailure if central can't be reached
+   */
+  public void note(String client, String mapping, List<String> sources, String reason)
+      throws CentralFailure {
+    if (sources.isEmpty()) {
+      return;
+    }
+    try (Connection connection = central.getConnection();
+        PreparedStatement statement = connection.prepareStatement(DOUBT)) {
+      statement.setString(1, client);
+      statement.setString(2, mapping);
+      statement.setArray(3, connection.createArrayOf("text", sources.toArray()));
+      statement.setString(4, reason);
+      statement.execute();
+    } catch (SQLException e) {
+      throw new CentralFailure(e);
+    }
+  }
+}
