@@ -99,6 +99,12 @@ public final class PageText {
     return JSON.createParser(text);
   }
 
+  /** Whether it has been made of this very text. */
+  @SuppressWarnings("ReferenceEquality")
+  public boolean isOf(String page) {
+    return page == text;
+  }
+
   /** Whether it brings rows that are new to the client, as far as is known. */
   public boolean isOfFill() {
     return gone.isEmpty() && cleared.isEmpty() && Cursor.parse(cursor).filled() != null;

@@ -1,6 +1,7 @@
 package io.caravan.client;
 
 import static java.util.stream.Collectors.joining;
+import static java.util.stream.Collectors.toSet;
 
 import io.caravan.client.Table.Column;
 import java.util.ArrayList;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
 /**
@@ -66,9 +68,12 @@ public final class Statements {
   private final Catalog catalog;
   private final List<Target> all;
   private final List<Target> targets;
+  private final Set<Target> mixed;
   private final Map<Target, Long> numbers;
   private final Map<String, Source> sources;
   private final Map<String, Catalog.Type> types;
+  // Every page is one: its text is made once for each set of sources that lose rows.
+  private final Map<Set<String>, String> pages = new ConcurrentHashMap<>();
 
   /**
    * For a mapping that fits its sources.
@@ -90,6 +95,7 @@ public final class Statements {
     this.numbers = numbers;
     this.sources = sources;
     this.types = types;
+    mixed = targets.stream().filter(this::sharesItsTable).collect(toSet());
   }
 
   /** The targets that are written to, parents first. */
@@ -102,15 +108,15 @@ public final class Statements {
    * write that.
    */
   public boolean areMixed() {
-    return targets.stream().anyMatch(this::isMixed);
+    return !mixed.isEmpty();
   }
 
   /** Whether other targets feed a table of a source. */
   public boolean isMixed(String source) {
-    return targets.stream().anyMatch(t -> t.source().equals(source) && isMixed(t));
+    return mixed.stream().anyMatch(target -> target.source().equals(source));
   }
 
-  private boolean isMixed(Target target) {
+  private boolean sharesItsTable(Target target) {
     return all.stream().filter(t -> table(t).id() == table(target).id()).count() > 1;
   }
 
@@ -133,7 +139,8 @@ public final class Statements {
    * @param gone the sources of which rows are gone
    */
   public String page(Set<String> gone) {
-    return MOVED.formatted(areAsTheyWere()) + changes(losing(gone), targets, true);
+    return pages.computeIfAbsent(
+        gone, g -> MOVED.formatted(areAsTheyWere()) + changes(losing(g), targets, true));
   }
 
   /**
@@ -154,7 +161,7 @@ public final class Statements {
         targets.stream()
             .allMatch(
                 t ->
-                    !isMixed(t)
+                    !mixed.contains(t)
                         && !t.isFiltered()
                         && !table(t).isSecured()
                         && sources

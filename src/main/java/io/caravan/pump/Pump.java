@@ -16,10 +16,13 @@ import io.caravan.client.Standing;
 import io.caravan.client.Wanted;
 import io.caravan.read.Reads;
 import java.io.IOException;
+import java.lang.ref.Reference;
+import java.lang.ref.WeakReference;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.camel.Body;
 import org.apache.camel.ExchangeException;
 import org.apache.camel.Headers;
@@ -33,6 +36,7 @@ public final class Pump {
   // program_limit_exceeded
   private static final String TOO_LARGE = "54000";
 
+  private final Map<String, Logger> logs = new ConcurrentHashMap<>();
   private Reads reads;
   private Clients clients;
   private Applying applying;
@@ -40,6 +44,8 @@ public final class Pump {
   private DeadLetters deadLetters;
   private Doubts doubts;
   private Counters counters;
+  // The clients share their pages.
+  private volatile Reference<PageText> lastText = new WeakReference<>(null);
 
   /** Reads central. */
   public void setReads(Reads reads) {
@@ -127,10 +133,19 @@ public final class Pump {
             .toList();
     doubts.note(turn.client, turn.mapping, doubted, Doubts.EPOCH);
     if (turn.hasPage()) {
-      turn.text = new PageText(turn.page.text());
+      turn.text = read(turn.page.text());
     } else if (!turn.page.isShared()) {
       turn.standing = turn.standing.at(turn.standing.step(), turn.page.answer().cursor());
     }
+  }
+
+  private PageText read(String page) {
+    PageText text = lastText.get();
+    if (text == null || !text.isOf(page)) {
+      text = new PageText(page);
+      lastText = new WeakReference<>(text);
+    }
+    return text;
   }
 
   /** Finds the changes that break the contract of their source. */
@@ -283,7 +298,8 @@ public final class Pump {
     return refusal.change().source() + " " + refusal.change().key() + " " + refusal.message();
   }
 
-  private static Logger log(Turn turn) {
-    return LoggerFactory.getLogger("caravan." + turn.client);
+  private Logger log(Turn turn) {
+    return logs.computeIfAbsent(
+        turn.client, client -> LoggerFactory.getLogger("caravan." + client));
   }
 }

@@ -285,25 +285,29 @@ final class Chains {
    * @param standpoint what the cursor comes to
    * @param pageRows how many changes a page has at most
    * @param pageBytes after how many bytes it takes no further row
+   * @param chain that gives it its pages
+   * @param key of the next page
    */
   record Stand(
-      Cursor cursor, List<Wanted> sources, Standpoint standpoint, int pageRows, int pageBytes) {
-    String chain() {
-      return standpoint.position().epoch()
-          + " "
-          + standpoint.sources()
-          + pageRows
-          + "/"
-          + pageBytes;
-    }
-
-    String key() {
-      return chain() + standpoint.position().json();
+      Cursor cursor,
+      List<Wanted> sources,
+      Standpoint standpoint,
+      int pageRows,
+      int pageBytes,
+      String chain,
+      String key) {
+    static Stand of(
+        Cursor cursor, List<Wanted> sources, Standpoint standpoint, int pageRows, int pageBytes) {
+      Cursor position = standpoint.position();
+      String chain =
+          position.epoch() + " " + standpoint.sources() + pageRows + "/" + pageBytes + " ";
+      return new Stand(
+          cursor, sources, standpoint, pageRows, pageBytes, chain, chain + position.json());
     }
 
     Optional<Stand> at(Cursor cursor) {
       return Standpoint.of(cursor, sources)
-          .map(standpoint -> new Stand(cursor, sources, standpoint, pageRows, pageBytes));
+          .map(standpoint -> of(cursor, sources, standpoint, pageRows, pageBytes));
     }
 
     boolean isFollowedBy(Page page) {

@@ -105,7 +105,7 @@ public final class Reads implements KeptByClient {
     if (standpoint.isPresent()) {
       page =
           chains.next(
-              new Chains.Stand(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
+              Chains.Stand.of(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
     } else {
       page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
     }

@@ -374,7 +374,7 @@ class ChainsTest {
     /** The next page. */
     String next(long woken) throws CentralFailure {
       Standpoint standpoint = Standpoint.of(cursor, sources).orElseThrow();
-      Page page = chains.next(new Chains.Stand(cursor, sources, standpoint, 10, 10_000_000), woken);
+      Page page = chains.next(Chains.Stand.of(cursor, sources, standpoint, 10, 10_000_000), woken);
       hasMore = page.hasMore();
       if (!page.isEmpty() || !page.isShared()) {
         Cursor next = page.answer().cursor();
