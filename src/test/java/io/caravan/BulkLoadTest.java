@@ -30,8 +30,10 @@ class BulkLoadTest {
   private final Caravan caravan = new Caravan();
   private final Database central = caravan.central();
 
+  /** 2,500 of them are three pages. */
   @BeforeEach
   void things() {
+    caravan.set("camel.kamelet.pump.pageRows", "100");
     central.execute(
         """
         create table things (code character(4), id bigint, note text, data bytea, price numeric(38, 10),

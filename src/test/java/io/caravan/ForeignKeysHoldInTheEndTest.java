@@ -37,6 +37,11 @@ class ForeignKeysHoldInTheEndTest {
   @Nested
   class OfTwoTablesThatReferenceEachOther extends WithBlog {
 
+    /** 2,500 rows are three pages of an initial load. */
+    OfTwoTablesThatReferenceEachOther() {
+      caravan.set("camel.kamelet.pump.pageRows", "100");
+    }
+
     @ParameterizedTest
     @CsvSource({
       "'', ''",
@@ -120,6 +125,11 @@ class ForeignKeysHoldInTheEndTest {
         insert into users select i, 'user ' || i from generate_series(1, 2500) as i;
         insert into orders select i, 2501 - i, 'item ' || i from generate_series(1, 2500) as i;
         """;
+
+    /** 2,500 rows are three pages of an initial load. */
+    OfAFirstLoad() {
+      caravan.set("camel.kamelet.pump.pageRows", "100");
+    }
 
     /** By its name a child may sort before its parent. */
     @Test

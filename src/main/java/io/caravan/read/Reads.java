@@ -21,6 +21,10 @@ import org.apache.camel.Body;
  * {@link Chains} and {@link Fills}.
  */
 public final class Reads implements KeptByClient {
+  // A page of an initial load may have this many times the rows: nobody waits for it, and most of
+  // what it takes it takes once.
+  private static final int LOAD_FACTOR = 10;
+
   // As many threads as there are chains in the midst of a backlog, and fills.
   private final Executor ahead =
       Executors.newCachedThreadPool(
@@ -90,7 +94,8 @@ public final class Reads implements KeptByClient {
   /**
    * The next page for a client.
    *
-   * @param pageRows how many changes the page has at most
+   * @param pageRows how many changes the page has at most; ten times as many rows of an initial
+   *     load
    * @param pageBytes after how many bytes it takes no further row
    * @param wokenAt when the client was woken, in nanoseconds: a page that was read before is not
    *     the last
@@ -107,7 +112,8 @@ public final class Reads implements KeptByClient {
           chains.next(
               Chains.Stand.of(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
     } else {
-      page = fills.next(client, new Fills.Place(cursor, sources, pageRows, pageBytes));
+      page =
+          fills.next(client, new Fills.Place(cursor, sources, LOAD_FACTOR * pageRows, pageBytes));
     }
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
