@@ -47,7 +47,10 @@ import org.junit.jupiter.params.provider.ValueSource;
       "doorbell=direct:doorbell",
       "tick=direct:tick",
       "heartbeat=direct:heartbeat",
-      "clean=direct:clean"
+      "clean=direct:clean",
+      "measure=direct:measure",
+      "problems=direct:problems",
+      "reconcile=direct:reconcile"
     },
     mockEndpointsAndSkip = "direct:wake-clients|direct:refused-notification")
 class DoorbellRouteTest {
