@@ -30,6 +30,7 @@ import org.apache.camel.Variable;
 import org.apache.camel.component.jdbc.JdbcConstants;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /** The steps of a pump's route; each does one thing for a {@link Turn}. */
 public final class Pump {
@@ -251,12 +252,15 @@ public final class Pump {
       case APPLIED -> {
         long now = System.nanoTime();
         counters.applied(turn.client, applied.written(), applied.removed(), now - turn.readAt);
+        // Of the pages of changes there may be some hundred a second.
+        Level level = turn.isLoad() ? Level.INFO : Level.DEBUG;
         if (turn.standing.cursor() != null && !turn.standing.isBehind()) {
           counters.delivered(now - turn.wokenAt);
         }
         turn.standing = turn.standing.at(applied.step(), applied.cursor());
         log(turn)
-            .info(
+            .atLevel(level)
+            .log(
                 "{}: {} written, {} removed",
                 turn.page.progress(),
                 applied.written(),

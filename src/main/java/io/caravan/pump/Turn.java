@@ -4,6 +4,7 @@ import io.caravan.apply.Applied;
 import io.caravan.apply.DeadLetters;
 import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
+import io.caravan.client.Cursor;
 import io.caravan.client.Standing;
 import io.caravan.read.Page;
 import java.util.List;
@@ -101,6 +102,12 @@ public final class Turn {
       return true;
     }
     return page.hasMore() && !is(Applied.Outcome.STALE);
+  }
+
+  /** Whether the page is one of an initial load. */
+  boolean isLoad() {
+    Cursor cursor = standing.cursor();
+    return cursor == null || cursor.fill() != null;
   }
 
   boolean isApplied() {
