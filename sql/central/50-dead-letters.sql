@@ -32,6 +32,21 @@ as $$
   select sqlstate in ('23503', '23505', '23P01')  -- foreign key, unique, exclusion
 $$;
 
+-- Sends a client once more what it refused because of other rows: these may have gone or come just now.
+create or replace function caravan.touch_dependent(client text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform caravan.touch(array(
+    select d
+    from caravan.dead_letter d
+    where d.client = touch_dependent.client and d.state in ('retrying', 'open') and caravan.depends_on_others(d.sqlstate)
+  ));
+end
+$$;
+
 -- Stores what a client has refused, [{"source", "key", "sqlstate", "message"}], but for what is in `settled` and so
 -- was stored before for the same page. A row whose parent is missing, or whose unique value another row still holds, is
 -- no dead letter yet: that other row may be in a later page. It is sent again behind the backlog, and counts when it is
@@ -112,11 +127,7 @@ begin
       where r.source = d.source and r.key is not distinct from d.key
     );
   if found then
-    perform caravan.touch(array(
-      select d
-      from caravan.dead_letter d
-      where d.client = resolve.client and d.state in ('retrying', 'open') and caravan.depends_on_others(d.sqlstate)
-    ));
+    perform caravan.touch_dependent(client);
   end if;
 end
 $$;

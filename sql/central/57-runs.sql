@@ -123,6 +123,31 @@ end
 $$;
 comment on function caravan.doubt is 'Has a client compared that may have rows of which the log says nothing';
 
+-- The run of a whole table that was begun last; null: none was.
+create or replace function caravan.last_run(compared caravan.verification)
+returns caravan.reconciliation
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select r
+  from caravan.reconciliation r
+  where r.client = compared.client and r.source = compared.source and r.target = compared.target and r.key is null
+    and r.started_at is not null
+  order by r.id desc
+  limit 1
+$$;
+
+-- When a table may be compared again at the soonest: at once where it was not, soon after a run that met a fill.
+create or replace function caravan.rested_at(last caravan.reconciliation)
+returns timestamptz
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select last.ended_at + case when caravan.met_a_fill(last.notes) then interval '5 seconds' else interval '1 minute' end
+$$;
+
 -- The run for the oldest doubt about a client, if any. The next one has to wait until that is settled, by a person if need be.
 -- After a TRUNCATE nobody is asked, nor waited for: it said that all rows go.
 create or replace function caravan.run_for_doubt(client text)
@@ -131,28 +156,19 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  pause constant interval := '1 minute';
-  pause_for_a_fill constant interval := '5 seconds';
   doubted caravan.verification;
   due caravan.reconciliation;
 begin
   select v.* into doubted
   from caravan.verification v
-  left join lateral (
-    select r.started_at, r.ended_at, r.state, r.notes
-    from caravan.reconciliation r
-    where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null
-      and r.started_at is not null
-    order by r.id desc
-    limit 1
-  ) as last on true
+  left join lateral caravan.last_run(v) as last on true
   where v.client = run_for_doubt.client and v.doubt is not null
     and not exists (
       select from caravan.verification child
       where child.client = v.client and child.doubted_at < v.doubted_at and (v.doubt = 'epoch' or child.doubt = 'truncate')
     )
     and coalesce(last.started_at < v.doubted_at or last.state <> 'waiting'
-      and now() > last.ended_at + case when caravan.met_a_fill(last.notes) then pause_for_a_fill else pause end, true)
+      and now() > caravan.rested_at(last), true)
   order by v.doubted_at
   limit 1;
   if not found then
@@ -178,8 +194,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  shortest_pause constant interval := '1 minute';
-  pause_for_a_fill constant interval := '5 seconds';
   due caravan.reconciliation;
 begin
   select * into due
@@ -196,24 +210,16 @@ begin
   end if;
 
   select v.source, v.target,
-    case when coalesce(started_at < scheduled_at, scheduled_at is not null) then 'schedule' else 'verify' end
+    case when coalesce(last.started_at < scheduled_at, scheduled_at is not null) then 'schedule' else 'verify' end
   into due.source, due.target, due.reason
   from caravan.verification v
-  left join lateral (
-    select r.started_at, r.ended_at, r.state, r.worked, r.notes
-    from caravan.reconciliation r
-    where r.client = v.client and r.source = v.source and r.target = v.target and r.key is null
-      and r.started_at is not null
-    order by r.id desc
-    limit 1
-  ) as last on true
-  where v.client = due_run.client and state is distinct from 'waiting' and (
-    started_at < scheduled_at or started_at is null and scheduled_at is not null
-    or percent > 0
-      and coalesce(now() > case when caravan.met_a_fill(notes) then ended_at + pause_for_a_fill
-        else greatest(started_at + worked * (100 / nullif(percent, 0))::float8, ended_at + shortest_pause) end, true)
+  left join lateral caravan.last_run(v) as last on true
+  where v.client = due_run.client and last.state is distinct from 'waiting' and (
+    last.started_at < scheduled_at or last.started_at is null and scheduled_at is not null
+    or percent > 0 and coalesce(now() > greatest(caravan.rested_at(last), case when caravan.met_a_fill(last.notes) then null
+      else last.started_at + last.worked * (100 / nullif(percent, 0))::float8 end), true)
   )
-  order by started_at nulls first
+  order by last.started_at nulls first
   limit 1;
   if due.source is not null then
     delete from caravan.reconciliation r
@@ -824,11 +830,7 @@ begin
   end if;
   -- What was repaired may have made room for others.
   if repaired > 0 then
-    perform caravan.touch(array(
-      select d
-      from caravan.dead_letter d
-      where d.client = r.client and d.state in ('retrying', 'open') and caravan.depends_on_others(d.sqlstate)
-    ));
+    perform caravan.touch_dependent(r.client);
   end if;
   -- Of those that have only verified, the last one is enough.
   delete from caravan.reconciliation o

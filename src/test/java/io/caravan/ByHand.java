@@ -12,7 +12,6 @@ import io.caravan.client.Cursor;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
-import io.caravan.client.Wanted;
 import io.caravan.read.Answer;
 import io.caravan.reconcile.RunsByHand;
 import java.lang.reflect.InvocationTargetException;
@@ -23,7 +22,6 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import javax.sql.DataSource;
 
@@ -104,12 +102,7 @@ final class ByHand implements AutoCloseable {
       for (boolean more = true; more; ) {
         Answer page = reading.page(cursor, position.sources(), 1000, 1_000_000, null);
         more = page.hasMore();
-        List<String> doubted =
-            position.sources().stream()
-                .map(Wanted::source)
-                .filter(page.doubted()::contains)
-                .toList();
-        doubts.note(name, mapping, doubted, Doubts.EPOCH);
+        doubts.note(name, mapping, page.doubted(), Doubts.EPOCH);
         if (page.progress() != null) {
           step = apply(position.plan(), step, new PageText(page.page()));
         }

@@ -113,7 +113,7 @@ public final class Applying implements CamelContextAware {
       throws SQLException, Fault {
     Plan plan = plan(client);
     List<BulkLoad> loads = plan.statements(connections(client), page.sources()).bulkLoads();
-    boolean isLast = Cursor.parse(page.cursor()).fill() == null;
+    boolean isLast = !Cursor.parse(page.cursor()).isLoading();
     if (loads.isEmpty() || (isLast ? notNew.remove(client) : notNew.contains(client))) {
       return Optional.empty();
     }

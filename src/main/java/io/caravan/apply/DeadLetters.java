@@ -5,9 +5,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.util.RawValue;
 import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.SQLException;
 import java.util.List;
 import javax.sql.DataSource;
 
@@ -36,7 +33,7 @@ public final class DeadLetters {
    * @throws CentralFailure if that would be more, or if central can't be reached
    */
   public void bury(String client, List<Refusal> refused, int most) throws CentralFailure {
-    ask(BURY, client, json(refused), most);
+    CentralCall.run(central, BURY, client, json(refused), most);
   }
 
   /**
@@ -46,7 +43,7 @@ public final class DeadLetters {
    * @param refused those that it has not taken
    */
   public void resolve(String client, String page, List<Refusal> refused) throws CentralFailure {
-    ask(RESOLVE, client, page, json(refused));
+    CentralCall.run(central, RESOLVE, client, page, json(refused));
   }
 
   /**
@@ -54,19 +51,7 @@ public final class DeadLetters {
    * died in between.
    */
   public void resend(String client, Cursor cursor) throws CentralFailure {
-    ask(RESEND, client, cursor.json());
-  }
-
-  private void ask(String sql, Object... parameters) throws CentralFailure {
-    try (Connection connection = central.getConnection();
-        PreparedStatement statement = connection.prepareStatement(sql)) {
-      for (int i = 0; i < parameters.length; i++) {
-        statement.setObject(i + 1, parameters[i]);
-      }
-      statement.execute();
-    } catch (SQLException e) {
-      throw new CentralFailure(e);
-    }
+    CentralCall.run(central, RESEND, client, cursor.json());
   }
 
   private static String json(List<Refusal> refusals) {

@@ -1,9 +1,6 @@
 package io.caravan.apply;
 
 import io.caravan.CentralFailure;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.SQLException;
 import java.util.List;
 import javax.sql.DataSource;
 
@@ -39,18 +36,8 @@ public final class Doubts {
    */
   public void note(String client, String mapping, List<String> sources, String reason)
       throws CentralFailure {
-    if (sources.isEmpty()) {
-      return;
-    }
-    try (Connection connection = central.getConnection();
-        PreparedStatement statement = connection.prepareStatement(DOUBT)) {
-      statement.setString(1, client);
-      statement.setString(2, mapping);
-      statement.setArray(3, connection.createArrayOf("text", sources.toArray()));
-      statement.setString(4, reason);
-      statement.execute();
-    } catch (SQLException e) {
-      throw new CentralFailure(e);
+    if (!sources.isEmpty()) {
+      CentralCall.run(central, DOUBT, client, mapping, sources.toArray(new String[0]), reason);
     }
   }
 }

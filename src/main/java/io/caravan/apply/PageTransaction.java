@@ -1,5 +1,6 @@
 package io.caravan.apply;
 
+import io.caravan.client.Position;
 import io.caravan.client.Statements;
 import io.caravan.client.Target;
 import java.sql.Connection;
@@ -31,12 +32,13 @@ public final class PageTransaction {
   private static final String MOVE =
       """
       update caravan.cursor as c
-      set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint),
+      set step = %s,
         cursor = pg_catalog.jsonb_build_object('filled'::text, c.cursor -> 'filled'::text) || ?::jsonb,
         applied_at = pg_catalog.now()
       where c.client = ?
       returning c.step, c.cursor::text
-      """;
+      """
+          .formatted(Position.NEXT_STEP);
 
   private final Connection connection;
   private final Statements statements;

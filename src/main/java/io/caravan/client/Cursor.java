@@ -156,14 +156,14 @@ public record Cursor(
     return filled == null ? "" : filled.path(source).asText();
   }
 
-  /** Whether the next page is for this client alone. */
-  public boolean isOfOneClient() {
+  /** Whether an initial load is under way: the next page is for this client alone. */
+  public boolean isLoading() {
     return fill != null;
   }
 
   /** Whether pages follow that are known to be needed. */
   public boolean isBehind() {
-    return fill != null || window != null;
+    return isLoading() || window != null;
   }
 
   /** The same without what is the client's own: what it was filled with. */

@@ -22,11 +22,11 @@ public record OldSweep(List<String> doubted, List<String> confirmed) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String FORGET =
       """
-      update caravan.cursor
-      set cursor = cursor - 'sweep'::text,
-        step = greatest(step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint)
-      where client = ? and step = ?
-      """;
+      update caravan.cursor as c
+      set cursor = c.cursor - 'sweep'::text, step = %s
+      where c.client = ? and c.step = ?
+      """
+          .formatted(Position.NEXT_STEP);
 
   /**
    * What a cursor has of it.

@@ -24,6 +24,13 @@ import org.slf4j.LoggerFactory;
  */
 public record Position(
     long step, String cursor, boolean isRecent, List<Wanted> sources, Plan plan) {
+  /**
+   * The step of a cursor {@code c} that moves, in SQL. It is drawn from the clock: where a cursor
+   * is deleted or restored, a hub may remember a step that a counter would meet again.
+   */
+  public static final String NEXT_STEP =
+      "greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint)";
+
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String READ =
       """
@@ -40,9 +47,10 @@ public record Position(
       update caravan.cursor as c
       set tables = ?::jsonb,
         cursor = case when c.cursor is not null then pg_catalog.jsonb_set(c.cursor, '{filled}'::text[], (c.cursor -> 'filled'::text) - ?::text[]) end,
-        step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint)
+        step = %s
       where c.client = ? and c.step = ?
-      """;
+      """
+          .formatted(NEXT_STEP);
 
   /**
    * Reads where a client stands.

@@ -45,13 +45,11 @@ public final class Statements {
           "timestamp without time zone",
           "timestamp with time zone");
 
-  // The step is drawn from the clock: where a cursor is deleted or restored, a hub may remember a
-  // step that a counter would meet again.
   private static final String MOVED =
       """
       with moved as (
         update caravan.cursor as c
-        set step = greatest(c.step + 1, (extract(epoch from pg_catalog.clock_timestamp()) * 1000000::numeric)::bigint),
+        set step = %2$s,
           cursor = pg_catalog.jsonb_build_object('filled'::text, c.cursor -> 'filled'::text) || ?::jsonb,
           applied_at = pg_catalog.now()
         where c.client = ?::text and c.step = ?::bigint and (%1$s)
@@ -140,7 +138,10 @@ public final class Statements {
    */
   public String page(Set<String> gone) {
     return pages.computeIfAbsent(
-        gone, g -> MOVED.formatted(areAsTheyWere()) + changes(losing(g), targets, true));
+        gone,
+        g ->
+            MOVED.formatted(areAsTheyWere(), Position.NEXT_STEP)
+                + changes(losing(g), targets, true));
   }
 
   /**

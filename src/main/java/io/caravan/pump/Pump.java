@@ -13,7 +13,6 @@ import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
 import io.caravan.client.Clients;
 import io.caravan.client.Standing;
-import io.caravan.client.Wanted;
 import io.caravan.read.Reads;
 import java.io.IOException;
 import java.lang.ref.Reference;
@@ -127,12 +126,7 @@ public final class Pump {
     turn.breaches = List.of();
     turn.page = reads.next(turn.client, turn.standing, turn.pageRows, turn.pageBytes, turn.wokenAt);
     turn.readAt = System.nanoTime();
-    List<String> doubted =
-        turn.standing.sources().stream()
-            .map(Wanted::source)
-            .filter(turn.page.doubted()::contains)
-            .toList();
-    doubts.note(turn.client, turn.mapping, doubted, Doubts.EPOCH);
+    doubts.note(turn.client, turn.mapping, turn.page.doubted(), Doubts.EPOCH);
     if (turn.hasPage()) {
       turn.text = read(turn.page.text());
     } else if (!turn.page.isShared()) {

@@ -107,7 +107,7 @@ public final class Turn {
   /** Whether the page is one of an initial load. */
   boolean isLoad() {
     Cursor cursor = standing.cursor();
-    return cursor == null || cursor.fill() != null;
+    return cursor == null || cursor.isLoading();
   }
 
   boolean isApplied() {

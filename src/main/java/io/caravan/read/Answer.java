@@ -1,6 +1,7 @@
 package io.caravan.read;
 
 import io.caravan.client.Cursor;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -11,7 +12,8 @@ import java.util.Set;
  * @param progress what the page brings, in words; null: there is nothing to apply
  * @param refusing the clients that have unresolved dead letters; {@code *} for all
  * @param hasMore whether to ask again at once
- * @param doubted the sources of which the client may have rows that are gone from central
+ * @param doubted the sources of which the client may have rows that are gone from central, in the
+ *     order in which they are filled
  */
 public record Answer(
     Cursor cursor,
@@ -19,16 +21,16 @@ public record Answer(
     String progress,
     Set<String> refusing,
     boolean hasMore,
-    Set<String> doubted) {
+    List<String> doubted) {
 
   /** An answer that leaves nothing in doubt. */
   Answer(Cursor cursor, String page, String progress, Set<String> refusing, boolean hasMore) {
-    this(cursor, page, progress, refusing, hasMore, Set.of());
+    this(cursor, page, progress, refusing, hasMore, List.of());
   }
 
   /** The same where these sources are doubted. */
-  Answer doubting(Set<String> sources) {
-    return new Answer(cursor, page, progress, refusing, hasMore, Set.copyOf(sources));
+  Answer doubting(List<String> sources) {
+    return new Answer(cursor, page, progress, refusing, hasMore, sources);
   }
 
   /** The same with other clients that have dead letters. */

@@ -48,7 +48,7 @@ final class Fills {
     Page page =
         known != null && known.place.equals(place) ? Page.join(known.page) : central.read(place);
     Cursor cursor = page.answer().cursor();
-    if (cursor.fill() != null) {
+    if (cursor.isLoading()) {
       readAhead(client, place.at(cursor));
     }
     return page;

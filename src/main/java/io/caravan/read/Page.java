@@ -2,6 +2,7 @@ package io.caravan.read;
 
 import io.caravan.CentralFailure;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -54,8 +55,8 @@ public record Page(
     return answer.progress();
   }
 
-  /** The sources of which the client may have rows that are gone from central. */
-  public Set<String> doubted() {
+  /** The sources of which the client may have rows that are gone from central, parents first. */
+  public List<String> doubted() {
     return answer.doubted();
   }
 

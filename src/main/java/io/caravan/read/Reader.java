@@ -66,7 +66,7 @@ public final class Reader {
       for (int tries = 0; tries < MOST_TRIES; tries++) {
         Optional<Answer> answer = query(connection, from, wanted, most, mostBytes, until);
         if (answer.isPresent()) {
-          return answer.get().doubting(doubted);
+          return doubted.isEmpty() ? answer.get() : answer.get().doubting(inOrder(wanted, doubted));
         }
         Beginning beginning = begin(connection, from, wanted);
         from = beginning.cursor;
@@ -74,6 +74,10 @@ public final class Reader {
       }
       throw new SQLException("central's sources change all the time", "55000");
     }
+  }
+
+  private static List<String> inOrder(List<Wanted> wanted, Set<String> sources) {
+    return wanted.stream().map(Wanted::source).filter(sources::contains).toList();
   }
 
   /** Empty where no query fits. */

@@ -21,7 +21,7 @@ record Standpoint(String sources, Cursor position) {
    * @param cursor of the client; null where it has none yet
    */
   static Optional<Standpoint> of(Cursor cursor, List<Wanted> mapped) {
-    if (cursor == null || cursor.isOfOneClient()) {
+    if (cursor == null || cursor.isLoading()) {
       return Optional.empty();
     }
     StringBuilder sources = new StringBuilder();

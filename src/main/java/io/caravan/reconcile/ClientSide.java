@@ -41,14 +41,16 @@ public final class ClientSide implements Side.OfClient {
       """;
   private static final String ORPHANS =
       """
-      with page as materialized (
-        select o.key from caravan.replicated as o where o.target = ?%s order by o.key limit ?
-      )
+      with page as materialized (%s)
       select (select count(*) from page), (select p.key::text from page as p order by p.key desc limit 1),
         array(select p.key::text from page as p where not exists (select from %s as t where %s))
       """;
   private static final String NOTES =
-      "select array(select o.key::text from caravan.replicated as o where o.target = ?%s order by o.key limit ?)";
+      """
+      with page as materialized (%s)
+      select (select count(*) from page), (select p.key::text from page as p order by p.key desc limit 1),
+        array(select p.key::text from page as p order by p.key)
+      """;
   private static final String NOTED =
       """
       select (select count(*) from caravan.replicated as o where o.target = ?) - (
@@ -190,51 +192,46 @@ public final class ClientSide implements Side.OfClient {
   }
 
   @Override
-  public Orphans orphans(Comparison comparison, String after) throws SQLException, Fault {
+  public Notes orphans(Comparison comparison, String after) throws SQLException, Fault {
     Target target = target(comparison);
     try (Session session = new Session(database)) {
       HeldRows rows = rows(session.connection(), comparison);
       // Each is looked up, so that this takes no memory.
       session.set("enable_hashjoin", "off");
       session.set("enable_mergejoin", "off");
-      List<Object> parameters = new ArrayList<>(List.of(numbers.get(target)));
-      if (!after.isEmpty()) {
-        parameters.add(after);
-      }
-      parameters.add(NOTES_AT_ONCE);
-      String text =
-          ORPHANS.formatted(
-              after.isEmpty() ? "" : " and o.key > ?::jsonb",
-              rows.table().name(),
-              rows.haveKey("p.key"));
-      return new Sql(text, parameters)
-          .one(
-              session.connection(),
-              row ->
-                  new Orphans(
-                      List.of((String[]) row.getArray(3).getArray()),
-                      row.getLong(1) == NOTES_AT_ONCE ? row.getString(2) : ""));
+      return read(
+          session,
+          ORPHANS,
+          page(numbers.get(target), after),
+          rows.table().name(),
+          rows.haveKey("p.key"));
     }
   }
 
   @Override
   public Notes notes(int number, String after) throws SQLException {
-    long target = numbers.get(mapping.targets().get(number));
     try (Session session = new Session(database)) {
-      List<Object> parameters = new ArrayList<>(List.of(target));
-      if (!after.isEmpty()) {
-        parameters.add(after);
-      }
-      parameters.add(NOTES_AT_ONCE);
-      return new Sql(NOTES.formatted(after.isEmpty() ? "" : " and o.key > ?::jsonb"), parameters)
-          .one(
-              session.connection(),
-              row -> {
-                List<String> keys = List.of((String[]) row.getArray(1).getArray());
-                return new Notes(
-                    keys, keys.size() == NOTES_AT_ONCE ? keys.get(keys.size() - 1) : "");
-              });
+      return read(session, NOTES, page(numbers.get(mapping.targets().get(number)), after));
     }
+  }
+
+  /** The next keys that are noted of a target. */
+  private static Sql page(long target, String after) {
+    return Sql.join(
+        "select o.key from caravan.replicated as o where o.target = %s%s order by o.key limit %s",
+        Sql.of("?", target),
+        after.isEmpty() ? "" : Sql.of(" and o.key > ?::jsonb", after),
+        Sql.of("?", NOTES_AT_ONCE));
+  }
+
+  private static Notes read(Session session, String format, Object... pieces) throws SQLException {
+    return Sql.join(format, pieces)
+        .one(
+            session.connection(),
+            row ->
+                new Notes(
+                    List.of((String[]) row.getArray(3).getArray()),
+                    row.getLong(1) == NOTES_AT_ONCE ? row.getString(2) : ""));
   }
 
   /** The same, whether the client has noted the rows or not. */

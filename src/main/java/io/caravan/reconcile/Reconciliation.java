@@ -397,7 +397,7 @@ final class Reconciliation {
 
   private void findOrphans() throws SQLException, Fault, Ended {
     while (!areNotesRight()) {
-      Orphans orphans = sides.client().orphans(at.comparison(), at.after());
+      Notes orphans = sides.client().orphans(at.comparison(), at.after());
       ledger.suspectNoted(orphans.keys());
       look();
       at =

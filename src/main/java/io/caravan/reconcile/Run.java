@@ -1,5 +1,7 @@
 package io.caravan.reconcile;
 
+import io.caravan.apply.Doubts;
+
 /**
  * A comparison of a client's table with its source, as it was asked for.
  *
@@ -22,7 +24,7 @@ public record Run(
 
   /** Whether the client may have rows of which central knows nothing. */
   boolean isOfDoubt() {
-    return reason.equals("epoch") || reason.equals("truncate");
+    return reason.equals(Doubts.EPOCH) || reason.equals(Doubts.TRUNCATE);
   }
 
   /** Whether nobody waits for it: it has time. */

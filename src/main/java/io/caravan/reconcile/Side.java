@@ -61,7 +61,7 @@ public interface Side {
      *
      * @param after the noted key after which to look; empty: from the beginning
      */
-    Orphans orphans(Comparison comparison, String after) throws SQLException, Fault;
+    Notes orphans(Comparison comparison, String after) throws SQLException, Fault;
 
     /**
      * The next keys that are noted as central's.

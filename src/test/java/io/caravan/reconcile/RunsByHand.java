@@ -215,7 +215,7 @@ public final class RunsByHand {
     }
 
     @Override
-    public Orphans orphans(Comparison comparison, String after) throws SQLException, Fault {
+    public Notes orphans(Comparison comparison, String after) throws SQLException, Fault {
       return askClient("orphans", () -> side.orphans(comparison, after));
     }
 

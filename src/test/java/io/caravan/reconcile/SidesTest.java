@@ -168,9 +168,8 @@ class SidesTest {
   void keysThatAreNotedWithoutARowAreFound() throws SQLException, Fault {
     client.execute("delete from members where id in (5, 999)");
 
-    assertThat(inClient.orphans(comparison, ""))
-        .isEqualTo(new Orphans(List.of("[5]", "[999]"), ""));
-    assertThat(inClient.orphans(comparison, "[5]")).isEqualTo(new Orphans(List.of("[999]"), ""));
+    assertThat(inClient.orphans(comparison, "")).isEqualTo(new Notes(List.of("[5]", "[999]"), ""));
+    assertThat(inClient.orphans(comparison, "[5]")).isEqualTo(new Notes(List.of("[999]"), ""));
   }
 
   @Test
