@@ -1,4 +1,4 @@
--- The roles that others are made members of; see 60-rights.sql. Whoever installs makes them, and need not be able to.
+-- The roles that others are made members of; see rights.sql. Whoever installs makes them, and need not be able to.
 do $$
 declare
   role text;

@@ -33,7 +33,7 @@ $$;
 comment on schema caravan is 'Keeps client databases in step with this one';
 comment on function caravan.version is 'The version of what is installed here; each hub works with one version';
 
--- Keeps the grants of functions and views that others have made, for 60-rights.sql.
+-- Keeps the grants of functions and views that others have made, for rights.sql.
 do $$
 begin
   perform set_config('caravan.granted', coalesce(jsonb_agg(granted), '[]')::text, true)

@@ -13,7 +13,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Whether the hub sleeps or is awake. While it sleeps it is rung for. When it is rung for so often
  * that the ringing holds up those who write, it wakes up: nobody rings any more, and it looks for
- * changes by itself, until there are none for a while. See {@code sql/central/20-doorbell.sql}.
+ * changes by itself, until there are none for a while. See {@code sql/central/doorbell.sql}.
  */
 final class Watch {
   private static final Logger LOG = LoggerFactory.getLogger(Listener.class);

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 class SqlStyleTest {
   private static final Path SQL = Path.of("sql");
   private static final int LONGEST_LINE = 140;
+  private static final int LONGEST_FILE = 250;
 
   @Test
   void linesAreShortAndIndentedBySpaces() throws IOException {
@@ -28,6 +29,41 @@ class SqlStyleTest {
       }
     }
     assertThat(wrong).isEmpty();
+  }
+
+  @Test
+  void filesAreShort() throws IOException {
+    for (Path file : files()) {
+      assertThat(Files.readAllLines(file)).as("" + file).hasSizeLessThanOrEqualTo(LONGEST_FILE);
+    }
+  }
+
+  @Test
+  void filesAreNamedForWhatTheyAreAboutAndMigrationsNumbered() throws IOException {
+    for (Path file : files()) {
+      boolean isMigration = file.getParent().endsWith("migrations");
+      assertThat("" + file.getFileName())
+          .as("" + file)
+          .matches(isMigration ? "[0-9]{3}-[a-z-]+\\.sql" : "[a-z-]+\\.sql");
+    }
+  }
+
+  @Test
+  void eachFileIsInstalled() throws IOException {
+    Path central = SQL.resolve("central");
+    List<String> included =
+        Files.readAllLines(central.resolve("install.sql")).stream()
+            .filter(line -> line.startsWith("\\ir "))
+            .map(line -> line.substring(4))
+            .toList();
+
+    assertThat(included)
+        .containsExactlyInAnyOrderElementsOf(
+            files().stream()
+                .filter(file -> file.startsWith(central))
+                .map(file -> "" + central.relativize(file))
+                .filter(file -> !file.endsWith("install.sql"))
+                .toList());
   }
 
   @Test

@@ -5,7 +5,7 @@ declare
   open_to_all regprocedure;
   role text;
 begin
-  -- See 32-capture.sql; and 31-find.sql: these find only what their caller may read.
+  -- See capture.sql; and rows.sql: these find only what their caller may read.
   for open_to_all in
     select oid from pg_proc
     where pronamespace = 'caravan'::regnamespace

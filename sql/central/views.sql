@@ -42,16 +42,3 @@ comment on view caravan.unresolved is 'The dead letters that are not resolved, o
 create view caravan.refusing as
 select distinct client from caravan.unresolved;
 comment on view caravan.refusing is 'The clients that have unresolved dead letters; * for all';
-
--- The sources as a page describes them: {"public.users": {"key": ["id"], "columns": {"id": "bigint", "name": "text"}}}.
-create or replace function caravan.descriptions()
-returns jsonb
-language sql
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-as $$
-  select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}')
-  from caravan.source
-$$;
-comment on function caravan.descriptions is 'The sources with their keys and columns';

@@ -1,0 +1,99 @@
+-- Reading what a client has to itself: the beginning of a fill, another history of central. What is new since its cursor, and
+-- the rows of a fill, the hub reads by queries of its own: io.caravan.read.
+--
+-- A cursor is JSON that each client keeps; io.caravan.client.Cursor says what it has. What is here reads of it:
+--   filled    source -> which mapping it was filled with
+--   fill      while a source is being filled: source, mark, after (a key), rows, total, since
+
+-- Whether a client was filled from a source as it is tracked now, by its cursor: not from one that was untracked since.
+create or replace function caravan.is_filled_from(source caravan.source, cursor jsonb)
+returns boolean
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select split_part(split_part(cursor -> 'filled' ->> source.name, '/', 1), '.', 1) = source.id::text
+$$;
+
+-- The work of caravan.read: one statement, and so one snapshot.
+create or replace function caravan.begin_reading(inout cursor jsonb, sources jsonb, out doubted text[])
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  wish record;
+  mark text;
+  to_fill caravan.source;
+  mark_to_fill text;
+begin
+  if cursor is null or not caravan.is_known(cursor) then
+    doubted := array(select s ->> 'source' from jsonb_array_elements(sources) as s where cursor is not null);
+    cursor := jsonb_build_object('filled', '{}'::jsonb, 'snapshot', pg_current_snapshot(),
+      'epoch', (select h.epoch from caravan.history h));
+  end if;
+
+  for wish in
+    select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
+    from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text))
+      with ordinality as w (source, fingerprint, n)
+    left join caravan.source s on s.name = w.source
+    order by w.n
+  loop
+    if (wish.tracked).id is null then
+      raise exception 'central does not track the source %', wish.source
+        using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
+    elsif wish.lost then
+      perform caravan.refuse_lost(wish.tracked);
+    end if;
+    perform caravan.check_reader(wish.tracked);
+    mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
+    if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
+      to_fill := wish.tracked;
+      mark_to_fill := mark;
+    end if;
+  end loop;
+
+  if to_fill is not null then
+    if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_fill, to_fill.name) then
+      cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
+        'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
+      if not caravan.is_filled_from(to_fill, cursor) then
+        doubted := array[to_fill.name];  -- it was tracked anew: what was deleted meanwhile is in no log
+      end if;
+    end if;
+  else
+    cursor := cursor - 'fill';
+  end if;
+end
+$$;
+
+-- From where to read for a client at `cursor` (null: it has none yet) that maps `sources`, given in the order in which they
+-- are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so that a mapping that was
+-- edited is filled again. Raises what keeps a source from being read.
+--   cursor   the cursor with which to read on
+--   doubted  the sources of which the client may have rows that are gone from central, for caravan.doubt; null: none
+-- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
+create or replace function caravan.read(inout cursor jsonb, sources jsonb, out doubted text[])
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set array_nulls = on
+set quote_all_identifiers = off
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set lc_monetary = 'C'
+as $$
+begin
+  perform caravan.note_history();
+  select b.* into cursor, doubted from caravan.begin_reading(cursor, sources) as b;
+end
+$$;
+comment on function caravan.read is 'A cursor from which to read on';

@@ -1,0 +1,99 @@
+-- Which hub works for a run, and from where another one could go on with it.
+
+-- The run that a hub is to work for now; run is null if there is none. `percent` of the time may go into verifying. Of several
+-- hubs one works for a client at a time; another takes over when it has not been heard of for `patience`. A run whose client
+-- has got another mapping begins anew.
+--   checkpoint  where to go on; null: at the beginning
+--   equal_at    until when all that the client maps was shown to be equal to central; null: never
+create or replace function caravan.claim_run(
+  client text, mapping jsonb, hub text, scheduled_at timestamptz, percent numeric, patience interval default '2 minutes',
+  out run bigint, out step bigint, out source text, out target text, out reason text, out key jsonb, out dry_run boolean,
+  out confirmed boolean, out checkpoint jsonb, out equal_at timestamptz
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  chosen caravan.reconciliation;
+begin
+  perform caravan.check_hub(client, array(select t ->> 'source' from jsonb_array_elements(mapping) as t));
+  perform caravan.note_targets(client, mapping);
+  select case when bool_and(v.equal_at is not null) then min(v.equal_at) end into equal_at
+  from caravan.verification v where v.client = claim_run.client;
+
+  select * into chosen
+  from caravan.reconciliation r
+  where r.client = claim_run.client and r.state = 'running'
+  for update skip locked;
+  if not found then
+    if exists (select from caravan.reconciliation r where r.client = claim_run.client and r.state = 'running') then
+      return;  -- another hub is just about to go on with it
+    end if;
+    chosen := caravan.due_run(client, scheduled_at, percent);
+  elsif chosen.hub <> hub and chosen.alive_at > clock_timestamp() - patience
+    or chosen.alive_at > clock_timestamp() and not caravan.is_requested(client)
+  then
+    return;
+  end if;
+  if chosen.id is null then
+    return;
+  end if;
+
+  if chosen.checkpoint is null or chosen.mapping is distinct from md5(mapping::text) then
+    delete from caravan.suspect s where s.run = chosen.id;
+    chosen.checkpoint := null;
+    chosen.started_at := clock_timestamp();
+    chosen.notes := '{}';
+  end if;
+  update caravan.reconciliation r
+  set state = 'running', hub = claim_run.hub, alive_at = clock_timestamp(), step = r.step + 1, started_at = chosen.started_at,
+    mapping = md5(claim_run.mapping::text), checkpoint = chosen.checkpoint, notes = chosen.notes
+  where r.id = chosen.id
+  returning r.id, r.step, r.source, r.target, r.reason, r.key, r.dry_run, r.confirmed, r.checkpoint
+  into run, step, source, target, reason, key, dry_run, confirmed, checkpoint;
+exception
+  when unique_violation then
+    null;  -- another hub was quicker
+end
+$$;
+comment on function caravan.claim_run is 'The run that a hub is to work for, to compare a client';
+
+-- Notes that a hub goes on with a run; first of all in each transaction that writes for the run. `step` grows; null: the run
+-- is no longer this hub's, because another one has gone on with it, or somebody has stopped it.
+--   checkpoint    from where another hub could go on; null: from where it could until now
+--   rest_percent  one that only verifies has no hurry, and between two parts of a table it rests until it has taken no more
+--                 than this share of the time; unless another one was requested meanwhile. Null: it does not rest
+create or replace function caravan.keep_on(
+  run bigint, hub text, inout step bigint, checkpoint jsonb default null, share numeric default null,
+  rest_percent numeric default null, out rests boolean
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  r caravan.reconciliation;
+  rests_until timestamptz;
+begin
+  perform caravan.check_run(run);
+  select * into r
+  from caravan.reconciliation c
+  where c.id = keep_on.run and c.step = keep_on.step and c.hub = keep_on.hub and c.state = 'running'
+  for update;
+  if not found then
+    step := null;
+    return;
+  end if;
+  r.worked := r.worked + (clock_timestamp() - r.alive_at);
+  if not caravan.is_requested(r.client) then
+    rests_until := r.started_at + r.worked * (100 / nullif(rest_percent, 0))::float8;
+  end if;
+  update caravan.reconciliation c
+  set step = c.step + 1, worked = r.worked, alive_at = greatest(clock_timestamp(), rests_until), failures = 0,
+    checkpoint = coalesce(keep_on.checkpoint, c.checkpoint), share = coalesce(keep_on.share, c.share)
+  where c.id = keep_on.run
+  returning c.step, c.alive_at > clock_timestamp() into step, rests;
+end
+$$;
+comment on function caravan.keep_on is 'Notes that a hub goes on with a run, and from where another one could';
