@@ -14,10 +14,12 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The benchmark measures what it says. How quick anything is, only the benchmark itself tells. */
+@Tag("slow")
 class BenchmarkTest {
   private static final String SLOW =
       """
