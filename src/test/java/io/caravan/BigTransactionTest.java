@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * However large a backlog is, the hub's memory stays flat: its pages are bounded by rows and by
  * bytes.
  */
+@Tag("slow")
 class BigTransactionTest {
   private static final List<String> CLIENTS = List.of("blog", "shop", "forum");
 

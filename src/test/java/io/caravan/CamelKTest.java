@@ -20,12 +20,14 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.spi.ToolProvider;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What {@code docker/camel-k/generate} prints. There is no Camel K here to give it to. */
+@Tag("slow")
 class CamelKTest {
   private static final YAMLMapper YAML = new YAMLMapper();
   private static final String JAR = "mvn:io.caravan:caravan:0.1.0";

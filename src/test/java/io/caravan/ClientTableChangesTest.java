@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,6 +37,7 @@ class ClientTableChangesTest extends WithBlog {
     log.close();
   }
 
+  @Tag("slow")
   @ParameterizedTest
   @ValueSource(strings = {"shared", "central"})
   void aTableThatIsDroppedAndMadeAgainIsFilledAgainThoughNothingChanges(String rows) {
@@ -72,6 +74,7 @@ class ClientTableChangesTest extends WithBlog {
     awaitInStep();
   }
 
+  @Tag("slow")
   @Test
   void aTableThatIsRenamedAwayForANewOneIsFilledAgain() {
     start("shared");

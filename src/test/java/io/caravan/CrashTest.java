@@ -7,6 +7,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -14,6 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Central's server crashes: what it had not written to its log yet is gone, and the ids of those
  * transactions are given out again.
  */
+@Tag("slow")
 class CrashTest {
   private Postgres centralServer;
   private Caravan caravan;

@@ -10,10 +10,12 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A central that is moved to another server, with its tracking, by PostgreSQL's own tools. */
+@Tag("slow")
 class DumpTest {
   private static final String MAPPING =
       """

@@ -3,6 +3,7 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -178,6 +179,7 @@ class ForeignKeysHoldInTheEndTest {
     }
 
     /** Each source fills a parent and a child of the other's. */
+    @Tag("slow")
     @Test
     void holdWhereNoOrderOfTheSourcesIsRight() {
       central.execute(USERS_AND_ORDERS);

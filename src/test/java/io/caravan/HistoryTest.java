@@ -8,9 +8,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Central or a client is not what it was: restored from a backup, or failed over. */
+@Tag("slow")
 class HistoryTest {
   private static final String BLOG =
       """

@@ -16,10 +16,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The image, with the databases, secrets and variables of {@code docker/compose.yaml}. */
+@Tag("slow")
 class ImageTest {
   private static final Path SCRIPTS = Path.of("docker/demo");
 

@@ -21,12 +21,14 @@ import org.apache.commons.io.FileUtils;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * {@code camel run --dev}, on the project's own folder as it is after a build, and the databases of
  * the demo.
  */
+@Tag("slow")
 class JBangTest {
   private static final Path LOG = Path.of("target/jbang.log");
 

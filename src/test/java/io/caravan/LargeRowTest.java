@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.caravan.Postgres.Database;
 import java.time.Duration;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -117,6 +118,7 @@ class LargeRowTest extends WithBlog {
     awaitSame("points");
   }
 
+  @Tag("slow")
   @Test
   void mayBeLargerThanTheHeapOfTheHub() {
     caravan.set("caravan.largestRow", "");
@@ -152,6 +154,7 @@ class LargeRowTest extends WithBlog {
         "public.users [7] 54000 open");
   }
 
+  @Tag("slow")
   @Test
   void mayHaveBytesOfWhichPostgresCannotWriteTheText() {
     startWith(MEMBERS, MAPPING);

@@ -17,10 +17,12 @@ import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A hub whose management port is taken says so in a line, and does not go on unseen. */
+@Tag("slow")
 class ManagementPortTest {
   private final Caravan caravan = new Caravan();
 

@@ -8,9 +8,11 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import org.apache.camel.spi.Registry;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Whoever can connect to central can notify anything on the channel. */
+@Tag("slow")
 class NotificationFloodTest {
   private final Caravan caravan = new Caravan();
   private final Log doorbell = new Log("caravan.doorbell");

@@ -18,12 +18,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The rules for Prometheus and the dashboard for Grafana, with a real Prometheus and a real hub.
  */
+@Tag("slow")
 class PrometheusTest {
   private static final Path RULES = Path.of("docker/prometheus");
   private static final Path DASHBOARD = Path.of("docker/grafana/dashboards/caravan.json");

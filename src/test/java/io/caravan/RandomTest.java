@@ -23,6 +23,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -37,6 +38,7 @@ import org.junit.jupiter.api.Test;
  * who is a deadlock's victim, which instruction a kill hits. So a failing seed may have to be run a
  * few times.
  */
+@Tag("slow")
 class RandomTest {
   private static final int WRITERS = 4;
   private static final int TRANSACTIONS = 250;

@@ -19,6 +19,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
  * while other rows of it are spoiled at the client: what is found is what was spoiled, and no row
  * ever goes back to an older state. {@code -Drace.seconds=600} runs hundreds.
  */
+@Tag("slow")
 class ReconcileRaceTest {
   private static final int WRITERS = 3;
   private static final int BUSY_KEYS = 60;

@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What differs between central and a client is found and repaired. */
@@ -67,6 +68,7 @@ class ReconcileTest {
         .isEqualTo(List.of(List.of("its own")));
   }
 
+  @Tag("slow")
   @Test
   void itIsDoneOnScheduleAndByOneOfTwoHubs() {
     given(SHARED);
@@ -115,6 +117,7 @@ class ReconcileTest {
   }
 
   /** Another one would wait for two minutes, lest the first one is only slow. */
+  @Tag("slow")
   @Test
   void aRunGoesOnWhenItsHubIsKilled() throws Exception {
     given(SHARED);

@@ -3,10 +3,12 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What a user unpacks. */
+@Tag("slow")
 class ReleaseTest {
   @TempDir private Path folder;
 

@@ -14,12 +14,14 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * Central and clients that take nobody's connection but over TLS: with a certificate of an
  * authority of their own, passwords by SCRAM, or the hub's own certificate. Needs {@code openssl}.
  */
+@Tag("slow")
 class TlsTest {
   private static final String MAPPING =
       """

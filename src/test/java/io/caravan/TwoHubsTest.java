@@ -13,9 +13,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Two hubs that serve the same client. */
+@Tag("slow")
 class TwoHubsTest {
   private static final String MAPPING =
       """
