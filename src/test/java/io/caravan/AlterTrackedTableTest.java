@@ -3,7 +3,6 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -14,11 +13,10 @@ import org.junit.jupiter.params.provider.ValueSource;
  * rewrite a table whose row type a function uses.
  */
 class AlterTrackedTableTest {
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
 
   @BeforeEach
   void track() {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text, visits int not null default 0, age int);

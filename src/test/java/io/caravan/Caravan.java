@@ -24,6 +24,13 @@ import org.apache.camel.main.SimpleMainShutdownStrategy;
  */
 public final class Caravan implements AutoCloseable {
   private static final Path WORK = Path.of("target", "caravan");
+  // So that a test waits for nothing but what it tests.
+  private static final Map<String, String> QUICK =
+      Map.of(
+          "caravan.tick", "1000",
+          "caravan.clients.look", "100",
+          "camel.component.seda.defaultPollTimeout", "50",
+          "camel.component.quartz.interruptJobsOnShutdown", "true");
 
   private final Database central;
   private final Map<String, Database> clients = new LinkedHashMap<>();
@@ -39,11 +46,9 @@ public final class Caravan implements AutoCloseable {
 
   /** The same, with central on a server of its own. */
   public Caravan(Postgres centralServer) {
-    central = centralServer.createDatabase("central");
-    central.install(Path.of("sql/central"));
+    central = centralServer.createCentral();
     set("central.url", central.url());
-    set("caravan.tick", "1000");
-    set("camel.component.seda.defaultPollTimeout", "50");
+    QUICK.forEach(this::set);
     try {
       routes = Files.createTempDirectory(Files.createDirectories(WORK), "routes");
       copy(Path.of("routes"), routes);
@@ -54,8 +59,7 @@ public final class Caravan implements AutoCloseable {
 
   /** Takes back what the fixture has set to make tests quick: the hub runs as users get it. */
   public Caravan asShipped() {
-    settings.remove("caravan.tick");
-    settings.remove("camel.component.seda.defaultPollTimeout");
+    QUICK.keySet().forEach(settings::remove);
     return this;
   }
 
@@ -197,7 +201,7 @@ public final class Caravan implements AutoCloseable {
                     .isEqualTo(central.query(centralQuery)));
   }
 
-  /** Stops all hubs. The databases go with the server. */
+  /** Stops all hubs. The databases are dropped when the test's class has ended. */
   @Override
   public void close() {
     stop();

@@ -3,7 +3,6 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -11,11 +10,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the hub tells of an error: whatever a message may quote, it never has row data. */
 class CauseTest {
-  private static final Database DATABASE = Postgres.shared().createDatabase("central");
+  private static final Database DATABASE = Postgres.shared().createCentral();
 
   @BeforeAll
   static void usersWhoMayBeRefused() {
-    DATABASE.install(Path.of("sql/central"));
     DATABASE.execute(
         """
         create table users (

@@ -5,12 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.caravan.Postgres.Database;
 import io.caravan.client.Cursor;
 import io.caravan.read.Answer;
-import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The change log stays small, however long a client is away. */
@@ -18,11 +18,10 @@ class CleanTest {
   private static final String LOOKED_AT =
       "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass";
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
 
   @BeforeEach
   void tenThousandUsers() {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text);
@@ -31,6 +30,7 @@ class CleanTest {
         """);
   }
 
+  @Tag("slow")
   @Test
   void aMillionUpdatesOfTenThousandKeysLeaveAnEntryAKey() {
     for (int i = 0; i < 100; i++) {

@@ -3,7 +3,6 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
-import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.apache.camel.EndpointInject;
 import org.apache.camel.Produce;
@@ -149,8 +148,7 @@ class DoorbellRouteTest {
 
   @ReplaceInRegistry
   Sources sources() {
-    Postgres.Database database = Postgres.shared().createDatabase("central");
-    database.install(Path.of("sql/central"));
+    Postgres.Database database = Postgres.shared().createCentral();
     database.execute("create table users (id int primary key)");
     database.execute("select caravan.track('users', '{}')");
     Sources sources = new Sources();

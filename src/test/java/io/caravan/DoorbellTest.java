@@ -34,12 +34,11 @@ class DoorbellTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int LONGEST = 7999;
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private Connection listener;
 
   @BeforeEach
   void listen() throws SQLException {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text, email text, visits int default 0);

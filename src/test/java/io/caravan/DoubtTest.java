@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -26,7 +25,7 @@ class DoubtTest {
   private static final String LAST =
       "select concat(reason, ' ', state, ' ', surplus, ' ', notes) from caravan.reconciliation order by id desc limit 1";
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Database client = Postgres.shared().createDatabase("client");
   private String mapping = FILTERED;
 
@@ -258,7 +257,6 @@ class DoubtTest {
         [{"source": "public.tags", "table": "public.tags", "rows": "central",
           "key": {"tag": "tag", "n": "n"}, "columns": {}}]
         """;
-    central.install(Path.of("sql/central"));
     String tags = "create table tags (tag text[], n int, primary key (tag, n))";
     central.execute(
         tags
@@ -277,7 +275,6 @@ class DoubtTest {
   }
 
   private void blogOf(int users, int ofTheBlog) {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text, site text);

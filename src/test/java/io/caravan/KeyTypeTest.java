@@ -6,9 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.caravan.Postgres.Database;
 import io.caravan.client.Cursor;
 import io.caravan.client.Wanted;
-import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -20,14 +18,9 @@ import org.postgresql.util.ServerErrorMessage;
 class KeyTypeTest {
   private static final List<Wanted> SOURCES = Reading.of("public.things");
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final String mallory = central.name() + "_mallory";
   private final String writer = central.name() + "_writer";
-
-  @BeforeEach
-  void install() {
-    central.install(Path.of("sql/central"));
-  }
 
   @ParameterizedTest
   @ValueSource(strings = {"key", "row"})

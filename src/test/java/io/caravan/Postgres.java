@@ -49,11 +49,14 @@ public final class Postgres implements AutoCloseable {
     Awaitility.setDefaultTimeout(Duration.ofMinutes(2));
   }
 
+  private static volatile boolean isShared;
+
   private final Map<String, String> settings;
   private final PgBinaryResolver binaries;
   private final Path data;
   private final AtomicInteger databases = new AtomicInteger();
   private EmbeddedPostgres server;
+  private Database installed;
 
   /**
    * Starts a server of its own, for a test that stops it or that needs other settings than {@link
@@ -84,6 +87,13 @@ public final class Postgres implements AutoCloseable {
   /** The one server that all tests of a JVM share; started when first asked for. */
   public static Postgres shared() {
     return Shared.SERVER;
+  }
+
+  /** Drops what tests have made on the {@link #shared()} server, if there is one. */
+  static void dropShared() {
+    if (isShared) {
+      shared().dropDatabases();
+    }
   }
 
   /** A server of an older version than the others, for what must work between versions. */
@@ -121,8 +131,36 @@ public final class Postgres implements AutoCloseable {
 
   /** A new, empty database of this name. */
   public Database createDatabaseNamed(String name) {
-    new Database(server.getPort(), "postgres").execute("create database " + name);
+    return create(name, "template1");
+  }
+
+  /** A new database in which Caravan is installed, by the files in {@code sql/central}. */
+  public synchronized Database createCentral() {
+    if (installed == null) {
+      Database template = createDatabase("installed");
+      template.install(Path.of("sql/central"));
+      installed = template;
+    }
+    return create("central_" + databases.incrementAndGet(), installed.name());
+  }
+
+  // A copy of files is quicker than one by the log: here a checkpoint has no disk to wait for.
+  private Database create(String name, String template) {
+    new Database(server.getPort(), "postgres")
+        .execute("create database %s template %s strategy file_copy".formatted(name, template));
     return new Database(server.getPort(), name);
+  }
+
+  /** Drops the databases that tests have made, and cuts whoever is connected to them. */
+  private void dropDatabases() {
+    Database server = new Database(this.server.getPort(), "postgres");
+    String keep = installed == null ? "" : installed.name();
+    for (List<String> database :
+        server.query(
+            "select quote_ident(datname) from pg_database where not datistemplate and datname not in ('postgres', '%s')"
+                .formatted(keep))) {
+      server.execute("drop database " + database.get(0) + " with (force)");
+    }
   }
 
   /** Stops the server as {@code pg_ctl stop -m fast} does: connections are cut, data is kept. */
@@ -386,6 +424,7 @@ public final class Postgres implements AutoCloseable {
     static final Postgres SERVER = new Postgres(Map.of());
 
     static {
+      isShared = true;
       Runtime.getRuntime().addShutdownHook(new Thread(SERVER::close, "postgres-closer"));
     }
   }

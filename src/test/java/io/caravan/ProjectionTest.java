@@ -42,8 +42,7 @@ class ProjectionTest {
 
   @Test
   void aPageHasTheKeyAndTheColumnsThatAreAskedForAsTheTextThatTheyAre() throws IOException {
-    Postgres.Database central = Postgres.shared().createDatabase("central");
-    central.install(Path.of("sql/central"));
+    Postgres.Database central = Postgres.shared().createCentral();
     central.execute(
         """
         create table users (name text, id bigint, "E-Mail" text, price numeric, part int, primary key (id, part));

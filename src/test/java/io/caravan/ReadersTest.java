@@ -29,12 +29,11 @@ class ReadersTest {
       select run from caravan.claim_run('%s', '[{"source": "public.%s", "table": "public.t"}]', 'hub', null, 0)
       """;
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final String hub = "hub_of_" + central.name();
 
   @BeforeEach
   void usersAndSalaries() {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text);

@@ -3,7 +3,6 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.sql.SQLException;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -17,14 +16,13 @@ class ReconcileKeysTest {
   private static final String REPAIRED =
       "done: 3 compared, 1 missing, 1 stale, 1 surplus, 0 own, 3 repaired, 0 skipped";
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Database blog = Postgres.shared().createDatabase("blog");
 
   private String role = "postgres";
 
   @BeforeEach
   void twoDatabases() {
-    central.install(Path.of("sql/central"));
     blog.makeTables();
     central.execute("create extension citext");
   }

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
@@ -21,13 +20,12 @@ class ReconcileRequestTest {
       """;
   private static final String EQUAL_AS_OF = "select equal_as_of from caravan.verified";
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Database blog = Postgres.shared().createDatabase("blog");
   private ByHand hub;
 
   @BeforeEach
   void users() throws SQLException {
-    central.install(Path.of("sql/central"));
     blog.makeTables();
     central.execute(
         """

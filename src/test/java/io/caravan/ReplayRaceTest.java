@@ -3,7 +3,6 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import org.junit.jupiter.api.BeforeEach;
@@ -17,12 +16,11 @@ class ReplayRaceTest {
         "columns": {"name": "name"}}]
       """;
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Database blog = Postgres.shared().createDatabase("blog");
 
   @BeforeEach
   void twoUsers() {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text);

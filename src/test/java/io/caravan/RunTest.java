@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.caravan.Postgres.Database;
 import io.caravan.client.TargetNumber;
-import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,6 +13,7 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -32,14 +32,13 @@ class RunTest {
 
   private static final long NUMBER = TargetNumber.of("blog", "public.users", "public.members", 1);
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Database blog = Postgres.shared().createDatabase("blog");
   private ByHand hub;
   private int blocksAtOnce;
 
   @BeforeEach
   void usersAndMembers() {
-    central.install(Path.of("sql/central"));
     blog.makeTables();
     central.execute(
         """
@@ -74,6 +73,7 @@ class RunTest {
   }
 
   /** Random drift, with limits so low that the buckets are told apart again and again. */
+  @Tag("slow")
   @ParameterizedTest
   @ValueSource(ints = {100000, 300, 40})
   void randomDriftIsFoundAndRepaired(int listed) throws SQLException {
@@ -463,6 +463,7 @@ class RunTest {
     assertThat(hub.result("1")).isEqualTo(done("3600", 650, 350, 0, 0, 1000));
   }
 
+  @Tag("slow")
   @Test
   void aDigestOfManyRowsWritesNoTemporaryFiles() throws SQLException {
     fill(SHARED);

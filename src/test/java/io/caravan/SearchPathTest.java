@@ -87,7 +87,7 @@ class SearchPathTest {
       $do$;
       """;
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Database blog = Postgres.shared().createDatabase("blog");
 
   @BeforeEach
@@ -99,7 +99,6 @@ class SearchPathTest {
         create table %s (id bigint primary key, name text, amount numeric, at timestamptz, tags text[], doc jsonb%s);
         create table lines (k text, n int, v text, primary key (k, n));
         """;
-    central.install(Path.of("sql/central"));
     central.execute(loud + tables.formatted("users", ""));
     central.execute(
         """

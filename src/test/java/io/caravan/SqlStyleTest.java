@@ -75,8 +75,7 @@ class SqlStyleTest {
 
   @Test
   void allThatOthersMayCallAndReadHasAComment() {
-    Database central = Postgres.shared().createDatabase("central");
-    central.install(SQL.resolve("central"));
+    Database central = Postgres.shared().createCentral();
 
     assertThat(
             central.query(

@@ -37,12 +37,7 @@ import org.postgresql.util.ServerErrorMessage;
 class TrackTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private final Database central = Postgres.shared().createDatabase("central");
-
-  @BeforeEach
-  void install() {
-    central.install(Path.of("sql/central"));
-  }
+  private final Database central = Postgres.shared().createCentral();
 
   @Nested
   class ATableThatCannotBeASourceIsRefused {

@@ -10,7 +10,6 @@ import io.caravan.Postgres.Database;
 import io.caravan.Reading;
 import io.caravan.client.Cursor;
 import io.caravan.client.Wanted;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Queue;
@@ -22,11 +21,12 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What clients share when they read central's changes. */
 class ChainsTest {
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Reading reading = new Reading(central.dataSource());
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final AtomicInteger reads = new AtomicInteger();
@@ -38,7 +38,6 @@ class ChainsTest {
 
   @BeforeEach
   void users() {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text);
@@ -181,6 +180,7 @@ class ChainsTest {
     assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
   }
 
+  @Tag("slow")
   @Test
   void whatIsManySmallPagesBehindIsReadAnewInFewerPages() throws CentralFailure {
     Client blog = new Client("blog");

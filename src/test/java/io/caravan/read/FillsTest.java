@@ -8,7 +8,6 @@ import io.caravan.Postgres;
 import io.caravan.Postgres.Database;
 import io.caravan.Reading;
 import io.caravan.read.Fills.Place;
-import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.ArrayDeque;
 import java.util.Optional;
@@ -20,7 +19,7 @@ import org.junit.jupiter.api.Test;
 class FillsTest {
   private static final Place START = new Place(null, Reading.of("public.users"), 2, 1_000_000);
 
-  private final Database central = Postgres.shared().createDatabase("central");
+  private final Database central = Postgres.shared().createCentral();
   private final Queue<Runnable> ahead = new ArrayDeque<>();
   private final Fills fills = new Fills(this::read, ahead::add);
   private int reads;
@@ -28,7 +27,6 @@ class FillsTest {
 
   @BeforeEach
   void users() {
-    central.install(Path.of("sql/central"));
     central.execute(
         """
         create table users (id int primary key, name text);
