@@ -3,9 +3,12 @@ package io.caravan.faults;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -15,6 +18,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * For an hour of them see {@link Soak}. {@code -Dfaults.seed=42} chooses what a failure has
  * printed.
  */
+@Tag("slow")
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class FaultTest {
   private final long seed = Long.getLong("faults.seed", System.nanoTime());
@@ -37,8 +41,9 @@ class FaultTest {
   }
 
   @AfterAll
-  void stop() {
+  void stop() throws IOException {
     System.out.println(Outcome.table(run.outcomes()));
+    Outcome.write(run.outcomes(), Path.of("target/faults.json"));
     run.close();
   }
 }

@@ -1,9 +1,14 @@
 package io.caravan.faults;
 
+import static java.util.Comparator.comparing;
 import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.joining;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.ToLongFunction;
 
@@ -24,6 +29,33 @@ record Outcome(
 
   boolean isGood() {
     return lost == 0 && wrong == 0 && letters == 0;
+  }
+
+  /** Writes the outcomes as JSON, for tables and plots. */
+  static void write(List<Outcome> outcomes, Path file) throws IOException {
+    new ObjectMapper()
+        .writerWithDefaultPrettyPrinter()
+        .writeValue(
+            file.toFile(),
+            outcomes.stream().sorted(comparing(Outcome::fault)).map(Outcome::json).toList());
+  }
+
+  private Map<String, Object> json() {
+    return Map.of(
+        "fault",
+        fault.description(),
+        "changes",
+        changes,
+        "lost",
+        lost,
+        "wrong",
+        wrong,
+        "letters",
+        letters,
+        "recovery",
+        recovery,
+        "stall",
+        stall);
   }
 
   /** The outcomes as a table in Markdown, a line for each kind of fault, and one for all. */

@@ -2,6 +2,7 @@ package io.caravan.faults;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -11,7 +12,8 @@ import org.junit.jupiter.api.Test;
 
 /**
  * All faults, again and again in another order, for an hour: {@code mvn -Psoak}, or for {@code
- * -Dsoak.minutes=…}. It ends at the first loss.
+ * -Dsoak.minutes=…}. It ends at the first loss, and writes {@code target/faults.json}, of which
+ * {@code mvn -q -Pfigures} makes a table and a plot.
  */
 class Soak {
   private final long seed = Long.getLong("faults.seed", System.nanoTime());
@@ -34,6 +36,7 @@ class Soak {
       }
     } finally {
       System.out.println(Outcome.table(run.outcomes()));
+      Outcome.write(run.outcomes(), Path.of("target/faults.json"));
     }
     assertThat(run.outcomes()).allMatch(Outcome::isGood);
   }
