@@ -1,6 +1,6 @@
 -- The triggers that put the keys of changed rows into the log.
 --
--- A row trigger does its work in its condition: WHEN (log_insert_N(new.id, …)), which inserts into the log and is false.
+-- A trigger does its work in its condition: WHEN (log_insert_N(new.id, …)), which inserts into the log and is false.
 -- So no function has the table's row type, and no event waits for the end of the statement.
 -- Relies on: PostgreSQL evaluates the condition of an AFTER row trigger just after it has written the row, while the
 -- transaction holds the row's lock. And a condition is bound to columns, not to their names: a column may be renamed.
@@ -9,7 +9,7 @@
 -- A condition that is true when a column really differs: in its bytes, and not only by its type's equality, for which
 -- 1.0 equals 1.00, and which json has not. Types whose equality is that of their bytes are compared as they are.
 -- The function and not its operator *<>, because pg_dump writes that on records in a way that it cannot read again.
-create or replace function caravan.differs(old text, new text, type text)
+create or replace function caravan_internal.differs(old text, new text, type text)
 returns text
 language sql
 stable
@@ -24,10 +24,10 @@ as $$
 $$;
 
 -- Makes the functions of one source that write into the log, one for each kind of write: log_insert_N, log_update_N,
--- log_delete_N, and the trigger function log_truncate_N. In a transaction of a single row, each expression that they need
+-- log_delete_N, log_truncate_N. In a transaction of a single row, each expression that they need
 -- not compute counts. They take a key's values as they are, but those of an enum or of an extension's type as text: their
 -- owners' code may run with the rights of who writes, and not with those of Caravan.
-create or replace function caravan.make_log_functions(source caravan.source)
+create or replace function caravan_internal.make_log_functions(source caravan.source)
 returns void
 language plpgsql
 security definer
@@ -38,7 +38,7 @@ declare
   n constant int := source.id;
   -- The text form of some types follows settings of the user's session. The key in the log must not.
   settings constant text := case when exists (
-    select from caravan.key_parts(source.relation, source.key)
+    select from caravan_internal.key_parts(source.relation, source.key)
     where kind = 'catalog'
       and type not in ('smallint', 'integer', 'bigint', 'numeric', 'uuid', 'text', 'character varying', 'boolean')
   ) then $set$ set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' set quote_all_identifiers = off
@@ -55,8 +55,8 @@ declare
 begin
   with part as (
     select position, case kind when 'catalog' then type else 'text' end as type,
-      kind = 'catalog' and not caravan.is_plain_in_json(type) as as_text
-    from caravan.key_parts(source.relation, source.key)
+      kind = 'catalog' and not caravan_internal.is_plain_in_json(type) as as_text
+    from caravan_internal.key_parts(source.relation, source.key)
   )
   select string_agg(format('old_%s %s', position, type), ', ' order by position),
     string_agg(format('new_%s %s', position, type), ', ' order by position),
@@ -64,7 +64,7 @@ begin
       string_agg('old_' || position || case when as_text then '::text' else '' end, ', ' order by position)),
     format('jsonb_build_array(%s)',
       string_agg('new_' || position || case when as_text then '::text' else '' end, ', ' order by position)),
-    string_agg(caravan.differs('old_' || position, 'new_' || position, type), ' or ')
+    string_agg(caravan_internal.differs('old_' || position, 'new_' || position, type), ' or ')
   into old_parameters, new_parameters, old_key, new_key, moves
   from part;
 
@@ -77,40 +77,37 @@ begin
       else ''
     end;
     ring := case
-      when source.payload = 'key' then $sql$if caravan.is_to_ring() then
-          perform caravan.ring(%1$L, %2$L, %3$s);
+      when source.payload = 'key' then $sql$if caravan_internal.is_to_ring() then
+          perform caravan_internal.ring(%1$L, %2$L, %3$s);
         end if;$sql$
-      when event in ('insert', 'update') then 'perform caravan.ring(%1$L, %2$L, %3$s, new_row::json, true);'
-      else 'perform caravan.ring(%1$L, %2$L, %3$s, null, true);'
+      when event in ('insert', 'update') then 'perform caravan_internal.ring(%1$L, %2$L, %3$s, new_row::json, true);'
+      else 'perform caravan_internal.ring(%1$L, %2$L, %3$s, null, true);'
     end;
     execute format($f$
-      create or replace function caravan.log_%2$s_%1$s(%3$s) returns %4$s
+      create or replace function caravan_internal.log_%2$s_%1$s(%3$s) returns boolean
       language plpgsql
       security definer
-      set search_path = pg_catalog, pg_temp %5$s
+      set search_path = pg_catalog, pg_temp %4$s
       as $body$
       begin
-        %6$s
-        insert into caravan.change (source, key) values (%1$s, %7$s);
-        %8$s
-        return %9$s;
+        %5$s
+        insert into caravan.change (source, key) values (%1$s, %6$s);
+        %7$s
+        return false;
       end
       $body$
-    $f$, n, event, parameters, case event when 'truncate' then 'trigger' else 'boolean' end, settings,
+    $f$, n, event, parameters, settings,
       case event when 'update' then format('if %s then
           insert into caravan.change (source, key) values (%s, %s);
         end if;', moves, n, old_key) end,
-      key, format(ring, source.name, event, key), case event when 'truncate' then 'null' else 'false' end);
-    -- A trigger's function is not checked when the trigger fires.
-    execute format('revoke all on function caravan.log_%s_%s(%s) from public', event, n, parameters);
-    if event <> 'truncate' then
-      execute format('grant execute on function caravan.log_%s_%s(%s) to public', event, n, parameters);
-    end if;
+      key, format(ring, source.name, event, key));
+    execute format('grant execute on function caravan_internal.log_%s_%s(%s) to public', event, n, parameters);
   end loop;
 end
 $$;
 
--- Never called: the conditions of the triggers are false.
+-- Never called: the conditions of the triggers are false. It is in the schema caravan: whoever drops that one with all that
+-- hangs on it drops the triggers, too, and not only the log that they write into.
 create or replace function caravan.nothing()
 returns trigger
 language plpgsql
@@ -120,9 +117,10 @@ begin
   return null;
 end
 $$;
+comment on function caravan.nothing is 'The function of the triggers on tracked tables; their conditions do the work';
 
 -- The text of the row as a JSON object, for a doorbell, unless it is too long for one.
-create or replace function caravan.row_of(source caravan.source)
+create or replace function caravan_internal.row_of(source caravan.source)
 returns text
 language sql
 stable
@@ -137,7 +135,7 @@ $$;
 
 -- UPDATE, not UPDATE OF: that one looks at what the statement names, and a BEFORE trigger may change more.
 -- ENABLE ALWAYS: rows that arrive in central by logical replication are changes too.
-create or replace function caravan.make_triggers(source caravan.source)
+create or replace function caravan_internal.make_triggers(source caravan.source)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -145,10 +143,10 @@ set quote_all_identifiers = off
 as $$
 declare
   n constant int := source.id;
-  row_of constant text := caravan.row_of(source);
+  row_of constant text := caravan_internal.row_of(source);
   really_differs constant text := (
-    select string_agg(caravan.differs(format('old.%I', c), format('new.%I', c), caravan.column_type(source.relation, c)),
-      ' or ')
+    select string_agg(caravan_internal.differs(format('old.%I', c), format('new.%I', c),
+      caravan_internal.column_type(source.relation, c)), ' or ')
     from unnest(source.columns) as c
   );
   old_key text;
@@ -156,25 +154,25 @@ declare
   event text;
 begin
   select string_agg(case kind when 'catalog' then format('old.%I', name)
-      else caravan.text_of(format('old.%I', name), type) end, ', ' order by position),
+      else caravan_internal.text_of(format('old.%I', name), type) end, ', ' order by position),
     string_agg(case kind when 'catalog' then format('new.%I', name)
-      else caravan.text_of(format('new.%I', name), type) end, ', ' order by position)
+      else caravan_internal.text_of(format('new.%I', name), type) end, ', ' order by position)
   into old_key, new_key
-  from caravan.key_parts(source.relation, source.key);
+  from caravan_internal.key_parts(source.relation, source.key);
 
   foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
     execute format(
-      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s execute function caravan.%5$s()',
+      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s execute function caravan.nothing()',
       event,
       source.relation,
       case event when 'truncate' then 'statement' else 'row' end,
       case event
-        when 'insert' then format('when (caravan.log_insert_%s(%s, %s))', n, new_key, row_of)
-        when 'update' then format('when (case when %s then caravan.log_update_%s(%s, %s, %s) else false end)',
+        when 'insert' then format('when (caravan_internal.log_insert_%s(%s, %s))', n, new_key, row_of)
+        when 'update' then format('when (case when %s then caravan_internal.log_update_%s(%s, %s, %s) else false end)',
           really_differs, n, old_key, new_key, row_of)
-        when 'delete' then format('when (caravan.log_delete_%s(%s))', n, old_key)
-      end,
-      case event when 'truncate' then 'log_truncate_' || n else 'nothing' end
+        when 'delete' then format('when (caravan_internal.log_delete_%s(%s))', n, old_key)
+        else format('when (caravan_internal.log_truncate_%s())', n)
+      end
     );
     execute format('alter table %s enable always trigger caravan_%s', source.relation, event);
   end loop;

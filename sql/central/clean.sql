@@ -9,7 +9,7 @@
 -- for each entry that is about to go would cost more than the entry.
 
 -- The ids of all superseded entries.
-create or replace function caravan.find_superseded()
+create or replace function caravan_internal.find_superseded()
 returns setof bigint
 language sql
 stable
@@ -34,7 +34,7 @@ $$;
 
 -- The entries up to `upto` of keys that are gone from their source. Not those that a transaction may be older than which is
 -- still open, or prepared: a cursor has the oldest one in its snapshot, and would be taken for one from before the deletion.
-create or replace function caravan.find_gone(upto bigint)
+create or replace function caravan_internal.find_gone(upto bigint)
 returns setof caravan.change
 language plpgsql
 stable
@@ -44,11 +44,12 @@ as $$
 declare
   tracked int;
 begin
-  for tracked in select id from caravan.source where not caravan.is_lost(id) loop
+  for tracked in select id from caravan.source where not caravan_internal.is_lost(id) loop
     return query execute format($q$
       select c.*
       from caravan.change c
-      where c.source = %1$s and c.id <= $1 and c.xid < $2 and c.key is not null and not exists (select from caravan.found_%1$s(c.key))
+      where c.source = %1$s and c.id <= $1 and c.xid < $2 and c.key is not null
+        and not exists (select from caravan_internal.found_%1$s(c.key))
     $q$, tracked) using upto, pg_snapshot_xmin(pg_current_snapshot());
   end loop;
 end
@@ -58,7 +59,7 @@ $$;
 -- until it returns 0. Of several calls at once only one does anything, and no writer waits for it.
 -- The entries of keys that are gone stay for `keep`. A client that comes back later cannot know of them: it is
 -- compared as a whole.
-create or replace function caravan.clean(batch int default 10000, keep interval default '30 days')
+create or replace function caravan_internal.clean(batch int default 10000, keep interval default '30 days')
 returns bigint
 language plpgsql
 security definer
@@ -67,48 +68,50 @@ as $$
 declare
   last bigint;
   expired bigint;
-  state caravan.cleaning;
+  state caravan_internal.cleaning;
   removed bigint;
 begin
-  perform caravan.note_history();
+  perform caravan_internal.note_history();
   last := coalesce((select max(id) from caravan.change), 0);
-  expired := (select max(m.newest) from caravan.milestone m where m.at < now() - keep);
-  select * into state from caravan.cleaning for update skip locked;
+  expired := (select max(m.newest) from caravan_internal.milestone m where m.at < now() - keep);
+  select * into state from caravan_internal.cleaning for update skip locked;
   if not found then
     return 0;
   end if;
-  insert into caravan.milestone (newest)
-  select last where not exists (select from caravan.milestone m where m.at > now() - interval '1 minute');
+  insert into caravan_internal.milestone (newest)
+  select last where not exists (select from caravan_internal.milestone m where m.at > now() - interval '1 minute');
 
-  if not exists (select from caravan.superseded) then
+  if not exists (select from caravan_internal.superseded) then
     if last - state.newest <= greatest(state.kept, 10000) then
       return 0;
     end if;
     with gone as materialized (
-      select g.id, g.xid from caravan.find_gone(expired) as g
+      select g.id, g.xid from caravan_internal.find_gone(expired) as g
     ), marked as (
-      insert into caravan.superseded (ids)
+      insert into caravan_internal.superseded (ids)
       select array_agg(id)
       from (
         select id, (row_number() over (order by id) - 1) / clean.batch as n
-        from (select id from gone union select caravan.find_superseded()) as all_of_them (id)
+        from (select id from gone union select caravan_internal.find_superseded()) as all_of_them (id)
       ) as numbered
       group by n
       returning cardinality(ids) as entries
     )
-    update caravan.cleaning c
+    update caravan_internal.cleaning c
     set newest = last,
       kept = (select count(*) from caravan.change) - (select coalesce(sum(entries), 0) from marked),
       horizon = greatest(c.horizon, (select max(xid) from gone));
-    delete from caravan.milestone m where m.newest < expired;
+    delete from caravan_internal.milestone m where m.newest < expired;
   end if;
 
   with taken as (
-    delete from caravan.superseded s where s.batch = (select min(first.batch) from caravan.superseded as first) returning ids
+    delete from caravan_internal.superseded s
+    where s.batch = (select min(first.batch) from caravan_internal.superseded as first)
+    returning ids
   )
   delete from caravan.change c using taken where c.id = any (taken.ids);
   get diagnostics removed = row_count;
   return removed;
 end
 $$;
-comment on function caravan.clean is 'Removes a batch of superseded entries from the change log; 0: nothing to do now';
+comment on function caravan_internal.clean is 'Removes a batch of superseded entries from the change log; 0: nothing to do now';

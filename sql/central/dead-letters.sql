@@ -5,7 +5,7 @@
 --   given up   somebody said that it shall rest
 
 -- Puts keys into the change log once more: they are read anew and come to every client, where equal rows cost nothing.
-create or replace function caravan.touch(letters caravan.dead_letter[])
+create or replace function caravan_internal.touch(letters caravan.dead_letter[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -15,15 +15,15 @@ begin
   select distinct s.id, l.key, true
   from unnest(letters) as l
   join caravan.source s on s.name = l.source
-  where l.key = caravan.typed_key(s.id, l.key);  -- a client says what it refuses: what is no key would stop all others
+  where l.key = caravan_internal.typed_key(s.id, l.key);  -- a client says what it refuses: what is no key would stop all others
   if found then
-    perform caravan.ring('caravan', 'replay');
+    perform caravan_internal.ring('caravan', 'replay');
   end if;
 end
 $$;
 
 -- Whether what refused a row was another row, which may since have gone or come.
-create or replace function caravan.depends_on_others(sqlstate text)
+create or replace function caravan_internal.depends_on_others(sqlstate text)
 returns boolean
 language sql
 immutable
@@ -33,16 +33,16 @@ as $$
 $$;
 
 -- Sends a client once more what it refused because of other rows: these may have gone or come just now.
-create or replace function caravan.touch_dependent(client text)
+create or replace function caravan_internal.touch_dependent(client text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform caravan.touch(array(
+  perform caravan_internal.touch(array(
     select d
     from caravan.dead_letter d
-    where d.client = touch_dependent.client and d.state in ('retrying', 'open') and caravan.depends_on_others(d.sqlstate)
+    where d.client = touch_dependent.client and d.state in ('retrying', 'open') and caravan_internal.depends_on_others(d.sqlstate)
   ));
 end
 $$;
@@ -53,7 +53,7 @@ $$;
 -- refused then.
 -- Raises CV003 rather than to store more than `most` open dead letters for a client: then something is wrong with the
 -- client, and not with the rows.
-create or replace function caravan.bury(client text, refused jsonb, settled jsonb, most int)
+create or replace function caravan_internal.bury(client text, refused jsonb, settled jsonb, most int)
 returns void
 language plpgsql
 security definer
@@ -64,7 +64,7 @@ declare
   example record;
   retried caravan.dead_letter[];
 begin
-  perform caravan.check_hub(client, array(select r ->> 'source' from jsonb_array_elements(refused) as r));
+  perform caravan_internal.check_hub(client, array(select r ->> 'source' from jsonb_array_elements(refused) as r));
   refusals := (
     select coalesce(jsonb_agg(r), '[]')
     from jsonb_array_elements(refused) as r
@@ -89,7 +89,7 @@ begin
   with stored as (
     insert into caravan.dead_letter as d (client, source, key, sqlstate, message, state)
     select bury.client, r.source, r.key, r.sqlstate, r.message,
-      case when caravan.depends_on_others(r.sqlstate) and r.key is not null then 'retrying' else 'open' end
+      case when caravan_internal.depends_on_others(r.sqlstate) and r.key is not null then 'retrying' else 'open' end
     from jsonb_to_recordset(refusals) as r (source text, key jsonb, sqlstate text, message text)
     on conflict on constraint dead_letter_hash_unique do update
       set sqlstate = excluded.sqlstate, message = excluded.message, last_at = now(), attempts = d.attempts + 1,
@@ -99,21 +99,21 @@ begin
     returning d.*
   )
   select array_agg(s::caravan.dead_letter) into retried from stored s where s.state = 'retrying';
-  perform caravan.touch(retried);
+  perform caravan_internal.touch(retried);
 end
 $$;
-comment on function caravan.bury is 'Stores the changes that a client has refused as dead letters';
+comment on function caravan_internal.bury is 'Stores the changes that a client has refused as dead letters';
 
 -- Resolves the dead letters whose keys a client has now taken: those of a page that it has applied, but for `refused`.
 -- That may have made room for others, so these are sent once more.
-create or replace function caravan.resolve(client text, page jsonb, refused jsonb)
+create or replace function caravan_internal.resolve(client text, page jsonb, refused jsonb)
 returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform caravan.check_hub(client, array(
+  perform caravan_internal.check_hub(client, array(
     select jsonb_object_keys(page -> 'changes') union select jsonb_array_elements_text(page -> 'cleared')
   ));
   update caravan.dead_letter d
@@ -127,15 +127,15 @@ begin
       where r.source = d.source and r.key is not distinct from d.key
     );
   if found then
-    perform caravan.touch_dependent(client);
+    perform caravan_internal.touch_dependent(client);
   end if;
 end
 $$;
-comment on function caravan.resolve is 'Resolves the dead letters of the keys that a client has taken';
+comment on function caravan_internal.resolve is 'Resolves the dead letters of the keys that a client has taken';
 
 -- Sends a client once more what it refuses, but for what is new to its cursor and so on its way. To be called when it is
 -- not known whether all that it has taken was resolved: a hub may have died in between.
-create or replace function caravan.resend(client text, cursor jsonb)
+create or replace function caravan_internal.resend(client text, cursor jsonb)
 returns void
 language plpgsql
 security definer
@@ -147,8 +147,8 @@ declare
   upto constant pg_snapshot := cursor #>> '{window,upto}';
   after constant bigint := cursor #>> '{window,after}';
 begin
-  perform caravan.check_hub(client, '{}');
-  perform caravan.touch(array(
+  perform caravan_internal.check_hub(client, '{}');
+  perform caravan_internal.touch(array(
     with new as materialized (
       select * from caravan.change where xid >= pg_snapshot_xmax(since)
       union all
@@ -166,7 +166,7 @@ begin
   ));
 end
 $$;
-comment on function caravan.resend is 'Sends a client once more what may have been taken';
+comment on function caravan_internal.resend is 'Sends a client once more what may have been taken';
 
 -- Sends refused changes once more: all unresolved ones, or those of one client, source, key or cause. Returns how many.
 create or replace function caravan.replay(
@@ -188,7 +188,7 @@ declare
       and (replay.sqlstate is null or d.sqlstate = replay.sqlstate)
   );
 begin
-  perform caravan.touch(letters);
+  perform caravan_internal.touch(letters);
   return cardinality(letters);
 end
 $$;

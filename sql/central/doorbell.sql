@@ -5,49 +5,49 @@
 -- can see all changes that nobody has rung for: it reads once more, and sleeps.
 
 -- The lock K. (Advisory locks are a database's own.)
-create or replace function caravan.k()
+create or replace function caravan_internal.k()
 returns bigint
 language sql
 immutable
 parallel safe
 return 7165065861814019950;
-comment on function caravan.k is 'The advisory lock that a sleeping hub holds';
+comment on function caravan_internal.k is 'The advisory lock that a sleeping hub holds';
 
 -- Tries to fall asleep:
 --   granted  this session now holds K
 --   held     another hub sleeps: whatever it is rung for, all hear
 --   busy     there are transactions that have not rung and have not ended
 -- To be called while this session does not hold K.
-create or replace function caravan.fall_asleep()
+create or replace function caravan_internal.fall_asleep()
 returns text
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when pg_try_advisory_lock(caravan.k()) then 'granted'
+    when pg_try_advisory_lock(caravan_internal.k()) then 'granted'
     when exists (
       select from pg_locks
       where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
         and database = (select oid from pg_database where datname = current_database())
-        and (classid::bigint << 32 | objid::bigint) = caravan.k() and objsubid = 1
+        and (classid::bigint << 32 | objid::bigint) = caravan_internal.k() and objsubid = 1
     ) then 'held'
     else 'busy'
   end
 $$;
-comment on function caravan.fall_asleep is 'From now on the doorbell rings, if the result is granted or held';
+comment on function caravan_internal.fall_asleep is 'From now on the doorbell rings, if the result is granted or held';
 
 -- Wakes up, if this session holds K: from now on nobody rings.
-create or replace function caravan.wake_up()
+create or replace function caravan_internal.wake_up()
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_advisory_unlock(caravan.k())
+  select pg_advisory_unlock(caravan_internal.k())
 $$;
-comment on function caravan.wake_up is 'From now on the doorbell does not ring';
+comment on function caravan_internal.wake_up is 'From now on the doorbell does not ring';
 
 -- For a hub that is awake: whether there are changes that were not visible in a snapshot; what is visible now.
-create or replace function caravan.news(since pg_snapshot, out news boolean, out snapshot pg_snapshot)
+create or replace function caravan_internal.news(since pg_snapshot, out news boolean, out snapshot pg_snapshot)
 language plpgsql
 stable
 security definer
@@ -66,22 +66,22 @@ begin
   snapshot := pg_current_snapshot();
 end
 $$;
-comment on function caravan.news is 'Whether there are changes that a snapshot did not show';
+comment on function caravan_internal.news is 'Whether there are changes that a snapshot did not show';
 
 -- Whether this transaction has to ring: it has not yet, and the hub sleeps. Otherwise it shares K from now on.
 -- Inlined into the trigger functions, it costs next to nothing.
 -- Relies on: a lock that a transaction has already is granted without looking at others that wait for it. And
 -- set_config(…, is_local => true) ends with the transaction, and is undone by a rollback to a savepoint, just as the
 -- NOTIFY is, and the sharing of K.
-create or replace function caravan.is_to_ring()
+create or replace function caravan_internal.is_to_ring()
 returns boolean
 language sql
 return coalesce(current_setting('caravan.rung', true), '') = ''
-  and not pg_try_advisory_xact_lock_shared(caravan.k());
+  and not pg_try_advisory_xact_lock_shared(caravan_internal.k());
 
 -- Rings once a transaction, if the hub sleeps. For a source tracked with payload => 'row' it rings for each change, with
 -- the row, 200 times a transaction and then once more without a key: many different payloads cost a commit dearly.
-create or replace function caravan.ring(
+create or replace function caravan_internal.ring(
   source text,
   op text,
   key jsonb default null,
@@ -100,7 +100,7 @@ declare
   bell text := plain;
 begin
   -- A full queue would make the user's COMMIT fail. The hub's tick finds the change without a bell.
-  if rings > most_rings or not each_change and not caravan.is_to_ring() or pg_notification_queue_usage() > 0.5 then
+  if rings > most_rings or not each_change and not caravan_internal.is_to_ring() or pg_notification_queue_usage() > 0.5 then
     return;
   end if;
   perform set_config('caravan.rung', (rings + 1)::text, true);
@@ -113,10 +113,10 @@ begin
   perform pg_notify('caravan', case when octet_length(bell) <= longest then bell else plain end);
 end
 $$;
-comment on function caravan.ring is 'Tells whoever listens on the channel caravan that a source has changed';
+comment on function caravan_internal.ring is 'Tells whoever listens on the channel caravan that a source has changed';
 
 -- Asks the hubs for something that is no change, whether they sleep or not. It is heard when the transaction commits.
-create or replace function caravan.ask_hub(op text)
+create or replace function caravan_internal.ask_hub(op text)
 returns void
 language sql
 set search_path = pg_catalog, pg_temp

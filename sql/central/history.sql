@@ -2,7 +2,7 @@
 
 -- Which history this is: another cluster, a timeline after a promotion, a crash, another database, a restored log.
 -- The functions that run for each read are in PL/pgSQL: before PostgreSQL 18, those in SQL are planned at each call.
-create or replace function caravan.epoch()
+create or replace function caravan_internal.epoch()
 returns text
 language plpgsql
 stable
@@ -12,7 +12,7 @@ begin
   return concat_ws('/',
     (select system_identifier from pg_control_system()),
     left(pg_walfile_name(pg_current_wal_lsn()), 8),
-    (select id from caravan.life),
+    (select id from caravan_internal.life),
     (select oid from pg_database where datname = current_database()),
     'caravan.change'::regclass::oid);
 end
@@ -25,7 +25,7 @@ $$;
 -- compared with this one from its beginning, and need none of it.
 -- Whoever starts to read waits until this is noted, and committed.
 -- Relies on: PostgreSQL's JDBC driver gives out a result only when its transaction was committed.
-create or replace function caravan.note_history()
+create or replace function caravan_internal.note_history()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -33,19 +33,19 @@ as $$
 declare
   this_epoch text;
   server_start constant timestamptz := pg_postmaster_start_time();
-  noted caravan.history;
+  noted caravan_internal.history;
 begin
-  if not exists (select from caravan.life) then
-    insert into caravan.life default values on conflict do nothing;
+  if not exists (select from caravan_internal.life) then
+    insert into caravan_internal.life default values on conflict do nothing;
   end if;
-  this_epoch := caravan.epoch();
-  select * into noted from caravan.history;
+  this_epoch := caravan_internal.epoch();
+  select * into noted from caravan_internal.history;
   if noted.epoch = this_epoch and noted.started = server_start then
     return;
   end if;
 
-  perform from caravan.cleaning for update;
-  select * into noted from caravan.history;
+  perform from caravan_internal.cleaning for update;
+  select * into noted from caravan_internal.history;
   if noted.epoch = this_epoch and noted.started = server_start then
     return;
   end if;
@@ -53,22 +53,22 @@ begin
     -- Where nothing was noted yet, there may be cursors of this epoch: only what has not happened is not from here.
     delete from caravan.change where xid >= case
       when noted.epoch is null then pg_snapshot_xmax(pg_current_snapshot()) else pg_snapshot_xmin(pg_current_snapshot()) end;
-    update caravan.cleaning set horizon = '0'
+    update caravan_internal.cleaning set horizon = '0'
     where noted.epoch is not null or horizon >= pg_snapshot_xmax(pg_current_snapshot());
     if noted.epoch is not null then
-      delete from caravan.superseded;
-      update caravan.cleaning set newest = 0, kept = 0;
+      delete from caravan_internal.superseded;
+      update caravan_internal.cleaning set newest = 0, kept = 0;
     end if;
   end if;
-  insert into caravan.milestone (at, newest)
+  insert into caravan_internal.milestone (at, newest)
   select greatest(clock_timestamp(), max(m.at) + interval '1 microsecond'), (select coalesce(max(id), 0) from caravan.change)
-  from caravan.milestone m;
-  update caravan.history h set epoch = this_epoch, started = server_start;
+  from caravan_internal.milestone m;
+  update caravan_internal.history h set epoch = this_epoch, started = server_start;
 end
 $$;
 
 -- Whether all that is visible in one snapshot is visible in another.
-create or replace function caravan.shows_all_of(snapshot pg_snapshot, other pg_snapshot)
+create or replace function caravan_internal.shows_all_of(snapshot pg_snapshot, other pg_snapshot)
 returns boolean
 language plpgsql
 stable
@@ -79,11 +79,11 @@ begin
     and not exists (select from pg_snapshot_xip(snapshot) as x where pg_visible_in_snapshot(x, other));
 end
 $$;
-comment on function caravan.shows_all_of is 'Whether all that is visible in one snapshot is visible in another';
+comment on function caravan_internal.shows_all_of is 'Whether all that is visible in one snapshot is visible in another';
 
 -- Whether a cursor belongs to this history of central: not to another one, nor to a future that a restored backup has
 -- not lived (it knows a transaction or a milestone that never was), nor to a past whose deletions are forgotten.
-create or replace function caravan.is_known(cursor jsonb)
+create or replace function caravan_internal.is_known(cursor jsonb)
 returns boolean
 language plpgsql
 stable
@@ -94,9 +94,9 @@ declare
   upto constant pg_snapshot := coalesce(cursor #>> '{window,upto}', cursor ->> 'snapshot');
   seen constant timestamptz := cursor ->> 'milestone';
 begin
-  return cursor ->> 'epoch' = (select h.epoch from caravan.history h)
+  return cursor ->> 'epoch' = (select h.epoch from caravan_internal.history h)
     and pg_snapshot_xmax(upto) <= pg_snapshot_xmax(pg_current_snapshot())
-    and (seen is null or exists (select from caravan.milestone m where m.at = seen))
-    and pg_snapshot_xmin(since) > (select horizon from caravan.cleaning);
+    and (seen is null or exists (select from caravan_internal.milestone m where m.at = seen))
+    and pg_snapshot_xmin(since) > (select horizon from caravan_internal.cleaning);
 end
 $$;

@@ -5,6 +5,7 @@ begin;
 \ir version.sql
 \ir migrations/001-tables.sql
 \ir migrations/002-doubts.sql
+\ir migrations/003-rooms.sql
 \ir doorbell.sql
 \ir keys.sql
 \ir track.sql

@@ -1,7 +1,7 @@
 -- The key and the columns of a source: which a table has, of which types, and whose code their values need.
 
 -- What track has checked and found about a table. Raises an error with a hint where it can't be a source.
-create or replace function caravan.primary_key(source regclass)
+create or replace function caravan_internal.primary_key(source regclass)
 returns text[]
 language plpgsql
 stable
@@ -52,7 +52,7 @@ end
 $$;
 
 -- The columns to propagate, those of the key first and each once.
-create or replace function caravan.propagated(source regclass, key text[], columns text[])
+create or replace function caravan_internal.propagated(source regclass, key text[], columns text[])
 returns text[]
 language plpgsql
 stable
@@ -92,7 +92,7 @@ end
 $$;
 
 -- The base type of a column, as it is written in SQL: a client need not know central's domains.
-create or replace function caravan.column_type(source regclass, column_name text)
+create or replace function caravan_internal.column_type(source regclass, column_name text)
 returns text
 language sql
 stable
@@ -114,7 +114,7 @@ $$;
 --   extension  it and its operators, which are in `schema`, belong to a superuser (citext)
 -- Raises what other types lack. `loose` are those whose values may be equal and written differently. (Those of numbers,
 -- 1.0 and 1.00, are the same key in the log.)
-create or replace function caravan.key_parts(source regclass, key text[])
+create or replace function caravan_internal.key_parts(source regclass, key text[])
 returns table ("position" bigint, name text, type text, kind text, schema text, loose boolean)
 language plpgsql
 stable
@@ -127,7 +127,7 @@ begin
   for t in
     select k.n, k.c, b.oid as type_oid, b.typtype, b.typcategory, b.typname, nspname, r.rolsuper
     from unnest(key) with ordinality as k (c, n)
-    join pg_type b on b.oid = caravan.column_type(source, k.c)::regtype
+    join pg_type b on b.oid = caravan_internal.column_type(source, k.c)::regtype
     join pg_namespace n on n.oid = b.typnamespace
     join pg_roles r on r.oid = b.typowner
     order by k.n
@@ -163,7 +163,7 @@ begin
     end if;
     "position" := t.n;
     name := t.c;
-    type := caravan.column_type(source, t.c);
+    type := caravan_internal.column_type(source, t.c);
     schema := case when kind = 'extension' then t.nspname else 'pg_catalog' end;
     loose := kind = 'extension' or type = 'interval' or exists (
       select from pg_attribute a join pg_collation c on c.oid = attcollation
@@ -175,7 +175,7 @@ end
 $$;
 
 -- The text form of a value, by its type's output function. A cast to text could be somebody's own.
-create or replace function caravan.text_of(value text, type text)
+create or replace function caravan_internal.text_of(value text, type text)
 returns text
 language sql
 stable
@@ -189,7 +189,7 @@ $$;
 
 -- Whether an element of a JSON array keeps a value of the type as it is; otherwise its text form does, so that a cast
 -- makes it the same again.
-create or replace function caravan.is_plain_in_json(type text)
+create or replace function caravan_internal.is_plain_in_json(type text)
 returns boolean
 language sql
 stable

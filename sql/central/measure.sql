@@ -1,6 +1,6 @@
 -- What a hub's metrics tell of central: one question for all clients, and one that stays cheap however long the log is.
 
-create or replace function caravan.measure(
+create or replace function caravan_internal.measure(
   snapshots pg_snapshot[], afters bigint[], most bigint,
   out log_changes bigint, out dead_letters jsonb, out behind bigint[]
 )
@@ -18,7 +18,7 @@ begin
 
   select coalesce(jsonb_object_agg(client, letters), '{}') into dead_letters
   from (
-    select client, count(*) as letters from caravan.unresolved group by client
+    select client, count(*) as letters from caravan_internal.unresolved group by client
   ) as by_client;
 
   select coalesce(array_agg(
@@ -42,6 +42,6 @@ begin
   from unnest(snapshots, afters) with ordinality as cursors (snapshot, after, place);
 end
 $$;
-comment on function caravan.measure is
+comment on function caravan_internal.measure is
   'What the metrics tell: about how many entries the log has, how many dead letters each client, and how many changes are '
   'new to each cursor, up to a bound. A cursor is a snapshot and the id after which it stands in a backlog, or 0';

@@ -1,7 +1,7 @@
 -- What is wrong with a source, as the hub looks for once a minute: nobody else would notice that changes are no longer
 -- captured, or that they are of the wrong table. And which runs wait for a person.
 
-create or replace function caravan.find_problems()
+create or replace function caravan_internal.find_problems()
 returns table (source text, problem text, remedy text)
 language sql
 stable
@@ -24,13 +24,13 @@ as $$
     where c.oid is not null and to_regclass(s.name) is distinct from s.relation
     union all
     select 'columns of it were dropped', null
-    where c.oid is not null and caravan.is_lost(s.id)
+    where c.oid is not null and caravan_internal.is_lost(s.id)
     union all
     select format('the trigger caravan_%s %s', event, case when t.oid is null then 'is missing'
       when t.tgenabled = 'D' then 'is disabled' else 'is not ENABLE ALWAYS' end), null
     from unnest('{insert,update,delete,truncate}'::text[]) as event
     left join pg_trigger t on t.tgrelid = s.relation and t.tgname = 'caravan_' || event
-      and pg_get_triggerdef(t.oid) ~ format('caravan\.log_%s_%s\(', event, s.id)
+      and pg_get_triggerdef(t.oid) ~ format('caravan(_internal)?\.log_%s_%s\(', event, s.id)
     where c.oid is not null and t.tgenabled is distinct from 'A'
     union all
     select 'its key is no longer the primary key', null
@@ -48,11 +48,11 @@ as $$
   from caravan.reconciliation r
   where r.state = 'waiting'
     -- What is another hub's is none of the business of one that is limited.
-    and (r.client in (select h.client from caravan.hub_client h where h.hub = session_user)
-      or not exists (select from caravan.hub_client h where h.hub = session_user))
+    and (r.client in (select h.client from caravan_internal.hub_client h where h.hub = session_user)
+      or not exists (select from caravan_internal.hub_client h where h.hub = session_user))
 $$;
-comment on function caravan.find_problems is 'What has to be mended for the sources, for the view caravan.problems';
+comment on function caravan_internal.find_problems is 'What has to be mended for the sources, for the view caravan.problems';
 
 create or replace view caravan.problems as
-select source, problem, remedy from caravan.find_problems() order by source, problem;
+select source, problem, remedy from caravan_internal.find_problems() order by source, problem;
 comment on view caravan.problems is 'What keeps sources from being captured, or rows from being repaired, and what to do';

@@ -6,7 +6,7 @@
 --   fill      while a source is being filled: source, mark, after (a key), rows, total, since
 
 -- Whether a client was filled from a source as it is tracked now, by its cursor: not from one that was untracked since.
-create or replace function caravan.is_filled_from(source caravan.source, cursor jsonb)
+create or replace function caravan_internal.is_filled_from(source caravan.source, cursor jsonb)
 returns boolean
 language sql
 stable
@@ -15,8 +15,8 @@ as $$
   select split_part(split_part(cursor -> 'filled' ->> source.name, '/', 1), '.', 1) = source.id::text
 $$;
 
--- The work of caravan.read: one statement, and so one snapshot.
-create or replace function caravan.begin_reading(inout cursor jsonb, sources jsonb, out doubted text[])
+-- The work of caravan_internal.read: one statement, and so one snapshot.
+create or replace function caravan_internal.begin_reading(inout cursor jsonb, sources jsonb, out doubted text[])
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
@@ -27,14 +27,14 @@ declare
   to_fill caravan.source;
   mark_to_fill text;
 begin
-  if cursor is null or not caravan.is_known(cursor) then
+  if cursor is null or not caravan_internal.is_known(cursor) then
     doubted := array(select s ->> 'source' from jsonb_array_elements(sources) as s where cursor is not null);
     cursor := jsonb_build_object('filled', '{}'::jsonb, 'snapshot', pg_current_snapshot(),
-      'epoch', (select h.epoch from caravan.history h));
+      'epoch', (select h.epoch from caravan_internal.history h));
   end if;
 
   for wish in
-    select w.source, w.fingerprint, s as tracked, caravan.is_lost(s.id) as lost
+    select w.source, w.fingerprint, s as tracked, caravan_internal.is_lost(s.id) as lost
     from rows from (jsonb_to_recordset(sources) as (source text, fingerprint text))
       with ordinality as w (source, fingerprint, n)
     left join caravan.source s on s.name = w.source
@@ -44,9 +44,9 @@ begin
       raise exception 'central does not track the source %', wish.source
         using errcode = 'undefined_object', hint = format('select caravan.track(%L, ''{column, …}'')', wish.source);
     elsif wish.lost then
-      perform caravan.refuse_lost(wish.tracked);
+      perform caravan_internal.refuse_lost(wish.tracked);
     end if;
-    perform caravan.check_reader(wish.tracked);
+    perform caravan_internal.check_reader(wish.tracked);
     mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
     if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
       to_fill := wish.tracked;
@@ -57,8 +57,8 @@ begin
   if to_fill is not null then
     if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_fill, to_fill.name) then
       cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
-        'after', null, 'rows', 0, 'total', caravan.estimated_rows(to_fill), 'since', clock_timestamp()));
-      if not caravan.is_filled_from(to_fill, cursor) then
+        'after', null, 'rows', 0, 'total', caravan_internal.estimated_rows(to_fill), 'since', clock_timestamp()));
+      if not caravan_internal.is_filled_from(to_fill, cursor) then
         doubted := array[to_fill.name];  -- it was tracked anew: what was deleted meanwhile is in no log
       end if;
     end if;
@@ -72,9 +72,9 @@ $$;
 -- are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so that a mapping that was
 -- edited is filled again. Raises what keeps a source from being read.
 --   cursor   the cursor with which to read on
---   doubted  the sources of which the client may have rows that are gone from central, for caravan.doubt; null: none
+--   doubted  the sources of which the client may have rows that are gone from central, for caravan_internal.doubt; null: none
 -- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
-create or replace function caravan.read(inout cursor jsonb, sources jsonb, out doubted text[])
+create or replace function caravan_internal.read(inout cursor jsonb, sources jsonb, out doubted text[])
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -92,8 +92,8 @@ set extra_float_digits = 1
 set lc_monetary = 'C'
 as $$
 begin
-  perform caravan.note_history();
-  select b.* into cursor, doubted from caravan.begin_reading(cursor, sources) as b;
+  perform caravan_internal.note_history();
+  select b.* into cursor, doubted from caravan_internal.begin_reading(cursor, sources) as b;
 end
 $$;
-comment on function caravan.read is 'A cursor from which to read on';
+comment on function caravan_internal.read is 'A cursor from which to read on';

@@ -2,7 +2,7 @@
 
 -- Raises what is wrong with a key that somebody asks for. One that is not as in the log would be looked for at the client
 -- under another name than it is noted by.
-create or replace function caravan.check_requested_key(source text, key jsonb)
+create or replace function caravan_internal.check_requested_key(source text, key jsonb)
 returns void
 language plpgsql
 stable
@@ -19,7 +19,7 @@ begin
       using errcode = 'undefined_object',
         hint = 'Tracked are: ' || coalesce((select string_agg(name, ', ') from caravan.source), 'none');
   end if;
-  typed := caravan.typed_key(tracked.id, case when is_complete then key
+  typed := caravan_internal.typed_key(tracked.id, case when is_complete then key
     when cardinality(tracked.key) = 1 and jsonb_typeof(key) not in ('array', 'object', 'null') then jsonb_build_array(key) end);
   if not is_complete or typed is distinct from key then
     raise exception '% is no key of %', key, source
@@ -46,7 +46,7 @@ begin
     raise exception 'a key needs its source'
       using errcode = 'invalid_parameter_value', hint = 'select caravan.reconcile(''blog'', ''public.users'', ''[42]'')';
   elsif key is not null then
-    perform caravan.check_requested_key(source, key);
+    perform caravan_internal.check_requested_key(source, key);
   end if;
   return query
     insert into caravan.reconciliation (client, source, target, reason, key, dry_run)
@@ -64,7 +64,7 @@ begin
     raise exception 'no hub maps % to the client %', source, client
       using errcode = 'no_data_found', hint = 'table caravan.verification';
   end if;
-  perform caravan.ask_hub('reconcile');
+  perform caravan_internal.ask_hub('reconcile');
 end
 $$;
 comment on function caravan.reconcile is 'Has a client compared with central, and what differs repaired';
@@ -83,7 +83,7 @@ begin
   if not found then
     raise exception 'the run % does not wait', run using errcode = 'no_data_found', hint = 'table caravan.reconciliations';
   end if;
-  perform caravan.ask_hub('reconcile');
+  perform caravan_internal.ask_hub('reconcile');
 end
 $$;
 comment on function caravan.confirm is 'Lets a run repair, though much differs';
@@ -102,7 +102,7 @@ begin
   if not found then
     raise exception 'the run % has ended', run using errcode = 'no_data_found', hint = 'table caravan.reconciliations';
   end if;
-  delete from caravan.suspect s where s.run = stop.run;
+  delete from caravan_internal.suspect s where s.run = stop.run;
 end
 $$;
 comment on function caravan.stop is 'Stops a run that reconciles a client';

@@ -1,50 +1,50 @@
--- Who may do what. The tables are private. track and untrack are for the owner of the schema, who need not be a superuser.
-revoke execute on all functions in schema caravan from public;
+-- Who may do what. A hub may use both schemas, and the operator only caravan. track, untrack and allow are for the owner of
+-- the schemas, who need not be a superuser. Who writes to a source needs no right here.
+revoke execute on all functions in schema caravan, caravan_internal from public;
 do $$
 declare
-  open_to_all regprocedure;
+  -- In the order of the files.
+  called_by_hubs constant text[] := '{
+    k, fall_asleep, wake_up, news, shows_all_of, sources, descriptions, read, find_problems, measure, bury, resolve, resend, clean,
+    doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, own_digest, keep_own_digest, source_of_run,
+    suspect_keys, suspect_noted, suspect_gone, to_look_at, since_look, judge_keys, tally, keep_findings, note, progress, repair,
+    end_run, finish_run, run_failed}';
+  called regprocedure;
   role text;
 begin
-  -- See capture.sql; and rows.sql: these find only what their caller may read.
-  for open_to_all in
+  -- See capture.sql; and rows.sql: these find only what their caller may read. Some are of a Caravan without rooms.
+  for called in
     select oid from pg_proc
-    where pronamespace = 'caravan'::regnamespace
-      and (proname ~ '^log_(insert|update|delete)_[0-9]+$' and pronargs > 0 or proname ~ '^(found|spelled|scan)_[0-9]+$')
+    where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and prorettype <> 'trigger'::regtype
+      and proname ~ '^(log_insert|log_update|log_delete|log_truncate|found|spelled|scan)_[0-9]+$'
   loop
-    execute format('grant execute on function %s to public', open_to_all);
+    execute format('grant execute on function %s to public', called);
   end loop;
 
   foreach role in array array['caravan_hub', 'caravan_limited_hub'] loop
     continue when to_regrole(role) is null;
-    execute format('grant usage on schema caravan to %I', role);
+    execute format('grant usage on schema caravan, caravan_internal to %I', role);
     execute format('grant execute on function caravan.version to %I', role);
-    execute format('grant execute on function caravan.read, caravan.bury, caravan.resolve, caravan.clean, caravan.sources,
-      caravan.fall_asleep, caravan.wake_up, caravan.news, caravan.k, caravan.descriptions, caravan.resend, caravan.find_problems,
-      caravan.measure to %I', role);
-    execute format('grant execute on function caravan.claim_run, caravan.keep_on, caravan.is_comparable, caravan.source_of_run,
-      caravan.unknown_types, caravan.own_digest, caravan.keep_own_digest, caravan.suspect_keys, caravan.suspect_noted,
-      caravan.suspect_gone, caravan.to_look_at, caravan.since_look, caravan.judge_keys, caravan.tally, caravan.keep_findings,
-      caravan.note, caravan.repair, caravan.end_run, caravan.finish_run, caravan.progress, caravan.run_failed,
-      caravan.doubt to %I', role);
     execute format('grant select on caravan.problems to %I', role);
-    execute format('grant execute on function caravan.shows_all_of to %I', role);
-    execute format('grant select on caravan.log, caravan.tracked, caravan.refusing, caravan.history, caravan.life,
-      caravan.cleaning, caravan.milestone to %I', role);
     execute format('grant select (id, xid) on caravan.change to %I', role);
-    execute format('grant execute on function caravan.type_named to %I', role);
+    execute format('grant select on caravan_internal.log, caravan_internal.tracked, caravan_internal.refusing,
+      caravan_internal.history, caravan_internal.life, caravan_internal.cleaning, caravan_internal.milestone to %I', role);
+    for called in
+      select oid from pg_proc where pronamespace = 'caravan_internal'::regnamespace and proname = any (called_by_hubs)
+    loop
+      execute format('grant execute on function %s to %I', called, role);
+    end loop;
   end loop;
 
   if to_regrole('caravan_hub') is not null then
-    grant select on caravan.change to caravan_hub;  -- what caravan.log keeps from others, without its price
+    grant select on caravan.change to caravan_hub;  -- what caravan_internal.log keeps from others, without its price
   end if;
 
   if to_regrole('caravan_operator') is not null then
     grant usage on schema caravan to caravan_operator;
-    grant select on caravan.source, caravan.change, caravan.dead_letter, caravan.dead_letters, caravan.cleaning,
-      caravan.milestone, caravan.reconciliation, caravan.reconciliations, caravan.verification, caravan.verified,
-      caravan.problems, caravan.migration to caravan_operator;
+    grant select on all tables in schema caravan to caravan_operator;
     grant execute on function caravan.version, caravan.replay, caravan.give_up, caravan.reconcile, caravan.confirm, caravan.stop,
-      caravan.find_problems to caravan_operator;
+      caravan_internal.find_problems to caravan_operator;
   end if;
 end
 $$;
@@ -73,6 +73,6 @@ $$;
 do $$
 begin
   perform set_config('role', current_setting('caravan.installer'), true);
-  perform caravan.make_again();
+  perform caravan_internal.make_again();
 end
 $$;

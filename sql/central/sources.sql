@@ -1,7 +1,7 @@
 -- What others ask of the sources: how they are described, and whether they can still be read.
 
 -- The names of the sources, as a JSON array.
-create or replace function caravan.sources()
+create or replace function caravan_internal.sources()
 returns text
 language sql
 stable
@@ -10,10 +10,10 @@ set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(json_agg(name order by name), '[]')::text from caravan.source
 $$;
-comment on function caravan.sources is 'The names of the sources';
+comment on function caravan_internal.sources is 'The names of the sources';
 
 -- The sources as a page describes them: {"public.users": {"key": ["id"], "columns": {"id": "bigint", "name": "text"}}}.
-create or replace function caravan.descriptions()
+create or replace function caravan_internal.descriptions()
 returns jsonb
 language sql
 stable
@@ -23,11 +23,11 @@ as $$
   select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}')
   from caravan.source
 $$;
-comment on function caravan.descriptions is 'The sources with their keys and columns';
+comment on function caravan_internal.descriptions is 'The sources with their keys and columns';
 
 -- What a page says of its sources. Called when their rows are found: whoever tracks a source with other columns changes
 -- what finds its rows at once, and also for a query that began before and sees the old columns in caravan.source.
-create or replace function caravan.describe(names text[])
+create or replace function caravan_internal.describe(names text[])
 returns jsonb
 language plpgsql
 stable
@@ -38,7 +38,7 @@ declare
   anew text;
 begin
   select coalesce(jsonb_object_agg(name, jsonb_build_object('key', key, 'columns', jsonb_object(columns, types))), '{}'),
-    min(name) filter (where columns is distinct from caravan.columns_of(id))
+    min(name) filter (where columns is distinct from caravan_internal.columns_of(id))
   into description, anew
   from caravan.source
   where name = any (names);
@@ -51,7 +51,7 @@ end
 $$;
 
 -- For the progress of a fill. Counts only where PostgreSQL has no estimate yet.
-create or replace function caravan.estimated_rows(source caravan.source)
+create or replace function caravan_internal.estimated_rows(source caravan.source)
 returns bigint
 language plpgsql
 stable
@@ -69,7 +69,7 @@ $$;
 
 -- The columns whose values the rows of a source have. Made again whenever a source is: so also a query that began before,
 -- and sees the old columns in caravan.source, learns of it.
-create or replace function caravan.make_columns_of()
+create or replace function caravan_internal.make_columns_of()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -77,7 +77,7 @@ as $$
 begin
   perform pg_advisory_xact_lock('caravan.source'::regclass::int, 0);
   execute format($f$
-    create or replace function caravan.columns_of(source integer) returns text[]
+    create or replace function caravan_internal.columns_of(source integer) returns text[]
     language sql
     immutable
     return case source %s end
@@ -85,29 +85,29 @@ begin
     select coalesce(string_agg(format('when %s then %L::text[]', id, columns), ' '), 'when null then null::text[]')
     from caravan.source
   ));
-  revoke all on function caravan.columns_of from public;
+  revoke all on function caravan_internal.columns_of from public;
 end
 $$;
 
 do $$
 begin
-  perform caravan.make_columns_of();
+  perform caravan_internal.make_columns_of();
 end
 $$;
 
 -- Whether the functions of a source are gone: those that find its rows go with the table, or with a column of it, if that
 -- is dropped with CASCADE.
-create or replace function caravan.is_lost(source int)
+create or replace function caravan_internal.is_lost(source int)
 returns boolean
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select to_regprocedure(format('caravan.found_%s(jsonb)', source)) is null
+  select to_regprocedure(format('caravan_internal.found_%s(jsonb)', source)) is null
 $$;
 
 -- Whoever reads changes may see a source that was untracked a moment ago. Its rows are not gone.
-create or replace function caravan.find_untracked(source integer)
+create or replace function caravan_internal.find_untracked(source integer)
 returns text
 language plpgsql
 stable
@@ -119,7 +119,7 @@ end
 $$;
 
 -- Says what has become of a source that is lost.
-create or replace function caravan.refuse_lost(source caravan.source)
+create or replace function caravan_internal.refuse_lost(source caravan.source)
 returns void
 language plpgsql
 stable
@@ -134,8 +134,8 @@ declare
     order by position
   ));
 begin
-  if caravan.columns_of(source.id) is null then
-    perform caravan.find_untracked(source.id);
+  if caravan_internal.columns_of(source.id) is null then
+    perform caravan_internal.find_untracked(source.id);
   elsif exists (select from pg_class where oid = source.relation) then
     raise exception 'columns of the source % were dropped in central', source.name
       using errcode = 'CV006', hint = 'Track it again, with the columns that it still has: ' || again;

@@ -1,7 +1,7 @@
 -- caravan.track and caravan.untrack: which tables are propagated.
 
 -- Lets the owner of the schema read a table, which is all that it needs there.
-create or replace function caravan.let_read(source regclass)
+create or replace function caravan_internal.let_read(source regclass)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -43,7 +43,7 @@ end
 $$;
 
 -- A mark of what makes the functions and triggers of a source: install.sql makes them again where it is another.
-create or replace function caravan.making()
+create or replace function caravan_internal.making()
 returns text
 language sql
 stable
@@ -51,14 +51,14 @@ set search_path = pg_catalog, pg_temp
 as $$
   select md5(string_agg(prosrc, '' order by proname))
   from pg_proc
-  where pronamespace = 'caravan'::regnamespace and proname in (
+  where pronamespace = 'caravan_internal'::regnamespace and proname in (
     'make', 'make_functions', 'make_log_functions', 'make_triggers', 'key_parts', 'key_part_value', 'follows', 'text_of', 'row_of',
     'differs', 'is_plain_in_json', 'column_type', 'row_text', 'bounded_text_of'
   )
 $$;
 
 -- Makes what a source consists of. No write may slip between the old triggers and the new ones.
-create or replace function caravan.make(source caravan.source)
+create or replace function caravan_internal.make(source caravan.source)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -67,21 +67,21 @@ set client_min_messages = warning  -- and not what there was not to drop
 as $$
 begin
   execute format('lock table %s in share row exclusive mode', source.relation);
-  perform caravan.let_read(source.relation);
-  perform caravan.make_functions(source);
-  perform caravan.make_log_functions(source);
-  perform caravan.make_triggers(source);
-  perform caravan.drop_former_functions(source);
+  perform caravan_internal.let_read(source.relation);
+  perform caravan_internal.make_functions(source);
+  perform caravan_internal.make_log_functions(source);
+  perform caravan_internal.make_triggers(source);
+  perform caravan_internal.drop_former_functions(source);
   update caravan.source s
-  set made_by = caravan.making(),
-    loose = (select bool_or(k.loose) from caravan.key_parts(source.relation, source.key) as k)
+  set made_by = caravan_internal.making(),
+    loose = (select bool_or(k.loose) from caravan_internal.key_parts(source.relation, source.key) as k)
   where s.id = make.source.id;
 end
 $$;
 
 -- Makes the sources again that another version of Caravan has made. Whoever writes to their tables waits until the end of the
 -- transaction: so it comes last.
-create or replace function caravan.make_again()
+create or replace function caravan_internal.make_again()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -90,25 +90,38 @@ as $$
 declare
   source caravan.source;
 begin
-  perform caravan.lock_calmly(array(
+  perform caravan_internal.lock_calmly(array(
     select s.relation
     from caravan.source s
     join pg_class c on c.oid = s.relation
-    where s.made_by is distinct from caravan.making() and pg_has_role(c.relowner, 'usage')
+    where s.made_by is distinct from caravan_internal.making() and pg_has_role(c.relowner, 'usage')
     order by s.relation
   ), 'share row exclusive');
   for source in
-    select s.* from caravan.source s join pg_class c on c.oid = s.relation where s.made_by is distinct from caravan.making()
+    select s.*
+    from caravan.source s
+    join pg_class c on c.oid = s.relation
+    where s.made_by is distinct from caravan_internal.making()
   loop
     begin
-      perform caravan.make(source);
+      perform caravan_internal.make(source);
     exception
       when undefined_column or feature_not_supported or insufficient_privilege or undefined_table then
         raise warning 'the source % stays as an older Caravan has made it: %', source.name, sqlerrm
           using hint = 'Track it again with caravan.track.';
     end;
   end loop;
-  perform caravan.make_columns_of();
+  perform caravan_internal.make_columns_of();
+
+  -- These run in whoever writes to a source that a Caravan without rooms has made.
+  if not exists (
+    select
+    from caravan.source s
+    join pg_class c on c.oid = s.relation
+    where s.made_by is distinct from caravan_internal.making()
+  ) then
+    drop function if exists caravan.is_to_ring, caravan.ring, caravan.k;
+  end if;
 end
 $$;
 
@@ -123,10 +136,10 @@ set quote_all_identifiers = off
 set client_min_messages = warning  -- and not what there was not to drop
 as $$
 declare
-  source_key constant text[] := caravan.primary_key(source);
-  source_columns constant text[] := caravan.propagated(source, source_key, columns);
+  source_key constant text[] := caravan_internal.primary_key(source);
+  source_columns constant text[] := caravan_internal.propagated(source, source_key, columns);
   source_types constant text[] := array(
-    select caravan.column_type(source, c) from unnest(source_columns) with ordinality as u (c, position)
+    select caravan_internal.column_type(source, c) from unnest(source_columns) with ordinality as u (c, position)
     order by position
   );
   source_name constant text := (
@@ -141,7 +154,7 @@ declare
   );
   tracked caravan.source;
 begin
-  perform caravan.key_parts(source, source_key);
+  perform caravan_internal.key_parts(source, source_key);
   if payload is null or payload not in ('key', 'row') then
     raise exception 'payload must be ''key'' or ''row'', not %', coalesce(quote_literal(payload), 'null')
       using errcode = 'invalid_parameter_value',
@@ -150,14 +163,14 @@ begin
   execute format('lock table %s in share row exclusive mode', source);
   -- A table of that name was tracked, dropped and made anew: that is another history. So is another primary key, and so is
   -- the time in which a trigger was missing or disabled.
-  perform caravan.untrack_source(s.name, s.relation)
+  perform caravan_internal.untrack_source(s.name, s.relation)
   from caravan.source s
   where s.name = source_name and s.relation <> source or s.relation = source and (
     cardinality(s.key) <> cardinality(source_key)
     or s.types[:cardinality(s.key)] <> source_types[:cardinality(source_key)]
     or case when s.attnums is null then s.key <> source_key
       else s.attnums[:cardinality(s.key)] <> source_attnums[:cardinality(source_key)] end
-    or caravan.is_lost(s.id)
+    or caravan_internal.is_lost(s.id)
     or (select count(*) from pg_trigger where tgrelid = source and tgname ~ '^caravan_' and tgenabled = 'A') < 4
   );
 
@@ -173,14 +186,14 @@ begin
       end
   returning s.* into tracked;
 
-  perform caravan.make(tracked);
-  perform caravan.make_columns_of();
+  perform caravan_internal.make(tracked);
+  perform caravan_internal.make_columns_of();
 end
 $$;
 comment on function caravan.track is 'Propagates these columns of a table to the clients that map them';
 
 -- The work of caravan.untrack.
-create or replace function caravan.untrack_source(source text, relation regclass)
+create or replace function caravan_internal.untrack_source(source text, relation regclass)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -197,8 +210,8 @@ begin
       using errcode = 'undefined_object',
         hint = 'Tracked are: ' || coalesce((select string_agg(name, ', ') from caravan.source), 'none');
   end if;
-  perform caravan.drop_functions(tracked);  -- cascades to the triggers
-  perform caravan.make_columns_of();
+  perform caravan_internal.drop_functions(tracked);  -- cascades to the triggers
+  perform caravan_internal.make_columns_of();
   delete from caravan.change c where c.source = tracked.id;
 end
 $$;
@@ -210,6 +223,6 @@ create or replace function caravan.untrack(source text)
 returns void
 language sql
 as $$
-  select caravan.untrack_source(source, pg_catalog.to_regclass(source))
+  select caravan_internal.untrack_source(source, pg_catalog.to_regclass(source))
 $$;
 comment on function caravan.untrack is 'Stops propagating a table';

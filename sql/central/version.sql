@@ -1,19 +1,23 @@
 -- Begins an installation: refuses what must not be, and removes the functions and views, which the files that follow make
 -- anew. So they may take and return other things than before. Tables stay; what changes in them is in migrations/.
+--
+-- The schema caravan is the door: what people call and query. The schema caravan_internal is the rooms behind it: what only
+-- triggers and the hub use, and what may be another with each version.
 
 -- The version of this SQL. It grows with each migration, and with whatever else the hub relies on: the hub works with this
 -- very version, io.caravan.Installation.VERSION.
 do $$
 declare
-  this constant int := 2;
+  this constant int := 3;
   there int := 0;
-  owner constant text := (select nspowner::regrole from pg_namespace where nspname = 'caravan');
+  owner text := (select nspowner::regrole from pg_namespace where nspname = 'caravan');
 begin
   perform pg_advisory_xact_lock(7165065861814019951);  -- one at a time
   perform set_config('client_min_messages', 'warning', true);
   perform set_config('caravan.installer', current_user, true);
   if owner is null then
     create schema caravan;
+    owner := current_user::regrole;
   elsif not pg_has_role(owner, 'usage') then
     raise exception 'the schema caravan belongs to %, and % may not change it', owner, current_user
       using errcode = 'insufficient_privilege', hint = format('grant %s to %I', owner, current_user);
@@ -28,9 +32,32 @@ begin
       using errcode = 'CV009', hint = 'Install the SQL of the release that central is of. To go back, restore a backup of central.';
   end if;
   execute format('create or replace function caravan.version() returns int language sql stable return %s', this);
+
+  -- Somebody has dropped the schema caravan alone. What is left over belongs to nothing.
+  if to_regclass('caravan.change') is null or to_regclass('caravan.history') is not null then
+    drop schema if exists caravan_internal cascade;
+  end if;
+  if to_regnamespace('caravan_internal') is null then
+    begin
+      create schema caravan_internal;
+    exception
+      when insufficient_privilege then
+        begin
+          execute format('set local role %I', current_setting('caravan.installer'));
+          execute 'create schema caravan_internal authorization ' || owner;
+          execute 'set local role ' || owner;
+        exception
+          when insufficient_privilege then
+            raise exception '% may not make the schema caravan_internal', owner
+              using errcode = 'insufficient_privilege',
+                hint = format('grant create on database %I to %s', current_database(), owner);
+        end;
+    end;
+  end if;
 end
 $$;
 comment on schema caravan is 'Keeps client databases in step with this one';
+comment on schema caravan_internal is 'What only Caravan''s triggers and hub use: it may be another with each version';
 comment on function caravan.version is 'The version of what is installed here; each hub works with one version';
 
 -- Keeps the grants of functions and views that others have made, for rights.sql.
@@ -40,18 +67,19 @@ begin
   from (
     select p.oid::regprocedure::text as function, null as view, a.grantee::regrole::text as role
     from pg_proc p, aclexplode(p.proacl) as a
-    where p.pronamespace = 'caravan'::regnamespace and p.proname !~ '_[0-9]+$' and a.grantee not in (0, p.proowner)
+    where p.pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and p.proname !~ '_[0-9]+$'
+      and a.grantee not in (0, p.proowner)
     union all
     select null, c.oid::regclass::text, a.grantee::regrole::text
     from pg_class c, aclexplode(c.relacl) as a
-    where c.relnamespace = 'caravan'::regnamespace and c.relkind = 'v' and c.relname !~ '^rows_[0-9]+$'
-      and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner)
+    where c.relnamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and c.relkind = 'v'
+      and c.relname !~ '^rows_[0-9]+$' and a.privilege_type = 'SELECT' and a.grantee not in (0, c.relowner)
   ) as granted
   where role not in ('caravan_hub', 'caravan_limited_hub', 'caravan_operator');
 end
 $$;
 
--- Not those of a source, which caravan.make_again makes while nobody writes to its table; and not those that run in
+-- Not those of a source, which caravan_internal.make_again makes while nobody writes to its table; and not those that run in
 -- whoever writes: he would miss them.
 -- Relies on: a function that is replaced is the same to whoever calls it just then, and one that is dropped is not.
 do $$
@@ -60,13 +88,14 @@ declare
 begin
   select string_agg(oid::regclass::text, ', ') into old
   from pg_class
-  where relnamespace = 'caravan'::regnamespace and relkind = 'v' and relname !~ '^rows_[0-9]+$';
+  where relnamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and relkind = 'v'
+    and relname !~ '^rows_[0-9]+$';
   if old is not null then
     execute 'drop view ' || old;
   end if;
   select string_agg(oid::regprocedure::text, ', ') into old
   from pg_proc
-  where pronamespace = 'caravan'::regnamespace and proname !~ '_[0-9]+$'
+  where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and proname !~ '_[0-9]+$'
     and proname not in ('version', 'k', 'is_to_ring', 'ring', 'nothing');
   if old is not null then
     execute 'drop function ' || old;
@@ -75,29 +104,38 @@ end
 $$;
 
 -- What has been done to the tables.
-create table if not exists caravan.migration (
-  number int not null,
-  what   text not null,
-  at     timestamptz not null default now(),
-  constraint migration_pk primary key (number)
-);
-comment on table caravan.migration is 'Which migrations of Caravan''s tables have been made here';
+do $$
+begin
+  if to_regclass('caravan.migration') is not null then
+    alter table caravan.migration set schema caravan_internal;
+  end if;
+  create table if not exists caravan_internal.migration (
+    number int not null,
+    what   text not null,
+    at     timestamptz not null default now(),
+    constraint migration_pk primary key (number)
+  );
+  comment on table caravan_internal.migration is 'Which migrations of Caravan''s tables have been made here';
+end
+$$;
 
 -- Whether a migration is to be made now. Each is made once.
-create function caravan.begins(number int, what text)
+create function caravan_internal.begins(number int, what text)
 returns boolean
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   with begun as (
-    insert into caravan.migration (number, what) values (begins.number, begins.what) on conflict do nothing returning number
+    insert into caravan_internal.migration (number, what) values (begins.number, begins.what)
+    on conflict do nothing
+    returning number
   )
   select exists (select from begun)
 $$;
 
 -- Locks tables all at once, and without holding up those who write to them while it waits for one who does: then it lets go
 -- for a moment, and tries again.
-create function caravan.lock_calmly(tables regclass[], mode text)
+create function caravan_internal.lock_calmly(tables regclass[], mode text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

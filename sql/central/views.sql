@@ -3,42 +3,42 @@
 -- The change log, as far as who asks may read the sources.
 -- Relies on: a security barrier hides what it filters also from functions of who asks; conditions whose functions are known
 -- to leak nothing, such as comparisons of ids, still find rows by an index.
-create view caravan.log with (security_barrier) as
+create view caravan_internal.log with (security_barrier) as
 select id, xid, source, key
 from caravan.change
 where source = any (array(
-  select s.id from caravan.source s where has_table_privilege(to_regclass('caravan.rows_' || s.id), 'select')
+  select s.id from caravan.source s where has_table_privilege(to_regclass('caravan_internal.rows_' || s.id), 'select')
 ));
-comment on view caravan.log is 'The changes of the sources that one may read';
+comment on view caravan_internal.log is 'The changes of the sources that one may read';
 
 -- The sources, their columns in the order in which a page has them. A statement that was made for another state of a source
 -- does not fit.
-create view caravan.tracked as
+create view caravan_internal.tracked as
 select id, name, generation, loose, key,
   array(select c.key from jsonb_each_text(jsonb_object(columns, types)) as c) as columns,
   array(select c.value from jsonb_each_text(jsonb_object(columns, types)) as c) as types,
   concat_ws(' ', id, generation, loose, key, columns, types) as state
 from caravan.source;
-comment on view caravan.tracked is 'The tracked sources';
+comment on view caravan_internal.tracked is 'The tracked sources';
 
--- What is still refused, by client. A login in caravan_limited_hub sees what it may speak of, as caravan.check_hub has it.
-create view caravan.unresolved with (security_barrier) as
+-- What is still refused, by client. A login in caravan_limited_hub sees what it may speak of, as caravan_internal.check_hub has it.
+create view caravan_internal.unresolved with (security_barrier) as
 select d.client, d.source
 from caravan.dead_letter d
 where d.state in ('retrying', 'open')
   and (
     (select not coalesce(pg_has_role(session_user, to_regrole('caravan_limited_hub'), 'member'), false))
     or (
-      (select not exists (select from caravan.hub_client h where h.hub = session_user))
-      or d.client in (select h.client from caravan.hub_client h where h.hub = session_user)
+      (select not exists (select from caravan_internal.hub_client h where h.hub = session_user))
+      or d.client in (select h.client from caravan_internal.hub_client h where h.hub = session_user)
     )
     and d.source not in (
       select s.name from caravan.source s
-      where not coalesce(has_table_privilege(session_user, to_regclass('caravan.rows_' || s.id), 'select'), false)
+      where not coalesce(has_table_privilege(session_user, to_regclass('caravan_internal.rows_' || s.id), 'select'), false)
     )
   );
-comment on view caravan.unresolved is 'The dead letters that are not resolved, of the clients that one may speak for';
+comment on view caravan_internal.unresolved is 'The dead letters that are not resolved, of the clients that one may speak for';
 
-create view caravan.refusing as
-select distinct client from caravan.unresolved;
-comment on view caravan.refusing is 'The clients that have unresolved dead letters; * for all';
+create view caravan_internal.refusing as
+select distinct client from caravan_internal.unresolved;
+comment on view caravan_internal.refusing is 'The clients that have unresolved dead letters; * for all';

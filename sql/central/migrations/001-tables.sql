@@ -3,7 +3,7 @@
 -- Relies on: where a column or an index is there already, nobody is kept waiting who writes to the log.
 do $migration$
 begin
-  if not caravan.begins(1, 'the tables') then
+  if not caravan_internal.begins(1, 'the tables') then
     return;
   end if;
 

@@ -1,7 +1,7 @@
 -- Central keeps why a client may have rows that central has no more. Until now the client's cursor said it.
 do $migration$
 begin
-  if not caravan.begins(2, 'doubts about what clients have') then
+  if not caravan_internal.begins(2, 'doubts about what clients have') then
     return;
   end if;
 

@@ -5,7 +5,7 @@
 -- has got another mapping begins anew.
 --   checkpoint  where to go on; null: at the beginning
 --   equal_at    until when all that the client maps was shown to be equal to central; null: never
-create or replace function caravan.claim_run(
+create or replace function caravan_internal.claim_run(
   client text, mapping jsonb, hub text, scheduled_at timestamptz, percent numeric, patience interval default '2 minutes',
   out run bigint, out step bigint, out source text, out target text, out reason text, out key jsonb, out dry_run boolean,
   out confirmed boolean, out checkpoint jsonb, out equal_at timestamptz
@@ -17,8 +17,8 @@ as $$
 declare
   chosen caravan.reconciliation;
 begin
-  perform caravan.check_hub(client, array(select t ->> 'source' from jsonb_array_elements(mapping) as t));
-  perform caravan.note_targets(client, mapping);
+  perform caravan_internal.check_hub(client, array(select t ->> 'source' from jsonb_array_elements(mapping) as t));
+  perform caravan_internal.note_targets(client, mapping);
   select case when bool_and(v.equal_at is not null) then min(v.equal_at) end into equal_at
   from caravan.verification v where v.client = claim_run.client;
 
@@ -30,9 +30,9 @@ begin
     if exists (select from caravan.reconciliation r where r.client = claim_run.client and r.state = 'running') then
       return;  -- another hub is just about to go on with it
     end if;
-    chosen := caravan.due_run(client, scheduled_at, percent);
+    chosen := caravan_internal.due_run(client, scheduled_at, percent);
   elsif chosen.hub <> hub and chosen.alive_at > clock_timestamp() - patience
-    or chosen.alive_at > clock_timestamp() and not caravan.is_requested(client)
+    or chosen.alive_at > clock_timestamp() and not caravan_internal.is_requested(client)
   then
     return;
   end if;
@@ -41,7 +41,7 @@ begin
   end if;
 
   if chosen.checkpoint is null or chosen.mapping is distinct from md5(mapping::text) then
-    delete from caravan.suspect s where s.run = chosen.id;
+    delete from caravan_internal.suspect s where s.run = chosen.id;
     chosen.checkpoint := null;
     chosen.started_at := clock_timestamp();
     chosen.notes := '{}';
@@ -57,14 +57,14 @@ exception
     null;  -- another hub was quicker
 end
 $$;
-comment on function caravan.claim_run is 'The run that a hub is to work for, to compare a client';
+comment on function caravan_internal.claim_run is 'The run that a hub is to work for, to compare a client';
 
 -- Notes that a hub goes on with a run; first of all in each transaction that writes for the run. `step` grows; null: the run
 -- is no longer this hub's, because another one has gone on with it, or somebody has stopped it.
 --   checkpoint    from where another hub could go on; null: from where it could until now
 --   rest_percent  one that only verifies has no hurry, and between two parts of a table it rests until it has taken no more
 --                 than this share of the time; unless another one was requested meanwhile. Null: it does not rest
-create or replace function caravan.keep_on(
+create or replace function caravan_internal.keep_on(
   run bigint, hub text, inout step bigint, checkpoint jsonb default null, share numeric default null,
   rest_percent numeric default null, out rests boolean
 )
@@ -76,7 +76,7 @@ declare
   r caravan.reconciliation;
   rests_until timestamptz;
 begin
-  perform caravan.check_run(run);
+  perform caravan_internal.check_run(run);
   select * into r
   from caravan.reconciliation c
   where c.id = keep_on.run and c.step = keep_on.step and c.hub = keep_on.hub and c.state = 'running'
@@ -86,7 +86,7 @@ begin
     return;
   end if;
   r.worked := r.worked + (clock_timestamp() - r.alive_at);
-  if not caravan.is_requested(r.client) then
+  if not caravan_internal.is_requested(r.client) then
     rests_until := r.started_at + r.worked * (100 / nullif(rest_percent, 0))::float8;
   end if;
   update caravan.reconciliation c
@@ -96,4 +96,4 @@ begin
   returning c.step, c.alive_at > clock_timestamp() into step, rests;
 end
 $$;
-comment on function caravan.keep_on is 'Notes that a hub goes on with a run, and from where another one could';
+comment on function caravan_internal.keep_on is 'Notes that a hub goes on with a run, and from where another one could';

@@ -1,7 +1,7 @@
 -- Which run is due for a client.
 
 -- Whether a run was stopped because the client was being filled, by what it has noted.
-create or replace function caravan.met_a_fill(notes text[])
+create or replace function caravan_internal.met_a_fill(notes text[])
 returns boolean
 language sql
 immutable
@@ -11,7 +11,7 @@ as $$
 $$;
 
 -- The run of a whole table that was begun last; null: none was.
-create or replace function caravan.last_run(compared caravan.verification)
+create or replace function caravan_internal.last_run(compared caravan.verification)
 returns caravan.reconciliation
 language sql
 stable
@@ -26,18 +26,18 @@ as $$
 $$;
 
 -- When a table may be compared again at the soonest: at once where it was not, soon after a run that met a fill.
-create or replace function caravan.rested_at(last caravan.reconciliation)
+create or replace function caravan_internal.rested_at(last caravan.reconciliation)
 returns timestamptz
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select last.ended_at + case when caravan.met_a_fill(last.notes) then interval '5 seconds' else interval '1 minute' end
+  select last.ended_at + case when caravan_internal.met_a_fill(last.notes) then interval '5 seconds' else interval '1 minute' end
 $$;
 
 -- The run for the oldest doubt about a client, if any. The next one has to wait until that is settled, by a person if need be.
 -- After a TRUNCATE nobody is asked, nor waited for: it said that all rows go.
-create or replace function caravan.run_for_doubt(client text)
+create or replace function caravan_internal.run_for_doubt(client text)
 returns caravan.reconciliation
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -48,14 +48,14 @@ declare
 begin
   select v.* into doubted
   from caravan.verification v
-  left join lateral caravan.last_run(v) as last on true
+  left join lateral caravan_internal.last_run(v) as last on true
   where v.client = run_for_doubt.client and v.doubt is not null
     and not exists (
       select from caravan.verification child
       where child.client = v.client and child.doubted_at < v.doubted_at and (v.doubt = 'epoch' or child.doubt = 'truncate')
     )
     and coalesce(last.started_at < v.doubted_at or last.state <> 'waiting'
-      and now() > caravan.rested_at(last), true)
+      and now() > caravan_internal.rested_at(last), true)
   order by v.doubted_at
   limit 1;
   if not found then
@@ -73,7 +73,7 @@ end
 $$;
 
 -- Whether somebody waits for a comparison of a client.
-create or replace function caravan.is_requested(client text)
+create or replace function caravan_internal.is_requested(client text)
 returns boolean
 language sql
 stable
@@ -85,7 +85,7 @@ $$;
 -- Which run is due for a client, if any: one that was requested; one because of a doubt; the one that was scheduled last, at
 -- `scheduled_at`; one to verify, as often as it takes no more than `percent` of the time, but soon after a fill. Not while
 -- one waits for a person.
-create or replace function caravan.due_run(client text, scheduled_at timestamptz, percent numeric)
+create or replace function caravan_internal.due_run(client text, scheduled_at timestamptz, percent numeric)
 returns caravan.reconciliation
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -101,7 +101,7 @@ begin
   if found then
     return due;
   end if;
-  due := caravan.run_for_doubt(client);
+  due := caravan_internal.run_for_doubt(client);
   if due.id is not null then
     return due;
   end if;
@@ -110,18 +110,19 @@ begin
     case when coalesce(last.started_at < scheduled_at, scheduled_at is not null) then 'schedule' else 'verify' end
   into due.source, due.target, due.reason
   from caravan.verification v
-  left join lateral caravan.last_run(v) as last on true
+  left join lateral caravan_internal.last_run(v) as last on true
   where v.client = due_run.client and last.state is distinct from 'waiting' and (
     last.started_at < scheduled_at or last.started_at is null and scheduled_at is not null
-    or percent > 0 and coalesce(now() > greatest(caravan.rested_at(last), case when caravan.met_a_fill(last.notes) then null
-      else last.started_at + last.worked * (100 / nullif(percent, 0))::float8 end), true)
+    or percent > 0 and coalesce(now() > greatest(caravan_internal.rested_at(last),
+      case when caravan_internal.met_a_fill(last.notes) then null
+        else last.started_at + last.worked * (100 / nullif(percent, 0))::float8 end), true)
   )
   order by last.started_at nulls first
   limit 1;
   if due.source is not null then
     delete from caravan.reconciliation r
     where r.client = due_run.client and r.source = due.source and r.target = due.target and r.reason = 'verify'
-      and r.state = 'stopped' and caravan.met_a_fill(r.notes);
+      and r.state = 'stopped' and caravan_internal.met_a_fill(r.notes);
     insert into caravan.reconciliation (client, source, target, reason)
     values (due_run.client, due.source, due.target, due.reason)
     returning * into due;

@@ -1,7 +1,7 @@
 -- What a run has found, and how it is repaired.
 
 -- What would be written, for a person to read: without values, which are read when it is.
-create or replace function caravan.as_sql(
+create or replace function caravan_internal.as_sql(
   run caravan.reconciliation, key jsonb, verdict text, key_columns text[], columns text[]
 )
 returns text
@@ -31,7 +31,7 @@ $$;
 
 -- Keeps what a run has found: how many rows of central were compared, how many rows are what, and the first keys that differ.
 -- For a dry run with what would be written to the columns of the target.
-create or replace function caravan.keep_findings(
+create or replace function caravan_internal.keep_findings(
   run bigint, compared bigint, missing bigint, stale bigint, surplus bigint, own bigint, skipped bigint,
   key_columns text[], columns text[], notes text[] default '{}'
 )
@@ -40,17 +40,17 @@ language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan.check_run(keep_findings.run);
+  select caravan_internal.check_run(keep_findings.run);
   update caravan.reconciliation r
   set compared = keep_findings.compared, missing = keep_findings.missing, stale = keep_findings.stale,
     surplus = keep_findings.surplus, own = keep_findings.own, skipped = keep_findings.skipped,
     notes = r.notes || keep_findings.notes,
     found = (
       select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'is', f.verdict) || case when r.dry_run
-          then jsonb_build_object('sql', caravan.as_sql(r, f.key, f.verdict, key_columns, columns)) else '{}' end), '[]')
+          then jsonb_build_object('sql', caravan_internal.as_sql(r, f.key, f.verdict, key_columns, columns)) else '{}' end), '[]')
       from (
         select s.key, s.verdict
-        from caravan.suspect s
+        from caravan_internal.suspect s
         where s.run = r.id and s.verdict in ('missing', 'stale', 'surplus', 'orphaned')
         order by s.verdict, s.key
         limit 300
@@ -58,29 +58,29 @@ as $$
     )
   where r.id = keep_findings.run
 $$;
-comment on function caravan.keep_findings is 'Keeps what a run has found';
+comment on function caravan_internal.keep_findings is 'Keeps what a run has found';
 
 -- Adds to what a run has to say.
-create or replace function caravan.note(run bigint, notes text[])
+create or replace function caravan_internal.note(run bigint, notes text[])
 returns void
 language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan.check_run(note.run);
+  select caravan_internal.check_run(note.run);
   update caravan.reconciliation r set notes = r.notes || note.notes where r.id = note.run
 $$;
-comment on function caravan.note is 'Adds to what a run has to say';
+comment on function caravan_internal.note is 'Adds to what a run has to say';
 
 -- A run in a line; null where it is not worth one.
-create or replace function caravan.progress(run bigint)
+create or replace function caravan_internal.progress(run bigint)
 returns text
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan.check_run(progress.run);
+  select caravan_internal.check_run(progress.run);
   select case
     when r.state = 'running' then
       case when r.share between 0.01 and 0.99
@@ -97,28 +97,28 @@ as $$
   from caravan.reconciliation r
   where r.id = progress.run
 $$;
-comment on function caravan.progress is 'A run in a line, where it is worth one';
+comment on function caravan_internal.progress is 'A run in a line, where it is worth one';
 
 -- Has what differs repaired: its keys are put into the change log once more. The client's pump reads them anew, in its own
 -- order, and applies them as any change. So a repair can't overwrite anything newer.
-create or replace function caravan.repair(run bigint)
+create or replace function caravan_internal.repair(run bigint)
 returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform caravan.check_run(run);
-  delete from caravan.suspect s
+  perform caravan_internal.check_run(run);
+  delete from caravan_internal.suspect s
   where s.run = repair.run and s.verdict not in ('missing', 'stale', 'surplus', 'orphaned');
   insert into caravan.change (source, key, again)
   select t.id, s.key, true
-  from caravan.suspect s
+  from caravan_internal.suspect s
   join caravan.reconciliation r on r.id = s.run
   join caravan.source t on t.name = r.source
   where s.run = repair.run;
-  perform caravan.ring('caravan', 'replay');
-  update caravan.suspect s set verdict = 'changing', looks = 1 where s.run = repair.run;
+  perform caravan_internal.ring('caravan', 'replay');
+  update caravan_internal.suspect s set verdict = 'changing', looks = 1 where s.run = repair.run;
 end
 $$;
-comment on function caravan.repair is 'Has what a run found to differ sent once more';
+comment on function caravan_internal.repair is 'Has what a run found to differ sent once more';

@@ -2,7 +2,7 @@
 
 -- Keys of a list, arrays of text, as they are in the log; null where it can't be one of the source's. With the settings of
 -- those who write the log.
-create or replace function caravan.typed_key(source int, key jsonb)
+create or replace function caravan_internal.typed_key(source int, key jsonb)
 returns jsonb
 language plpgsql
 stable
@@ -17,7 +17,7 @@ as $$
 declare
   typed jsonb;
 begin
-  execute format('select caravan.typed_%s($1)', source) into typed using key;
+  execute format('select caravan_internal.typed_%s($1)', source) into typed using key;
   return typed;
 exception
   when data_exception then
@@ -27,7 +27,7 @@ $$;
 
 -- Suspects keys: those as they are in the log, and those of a list of the client's, each an array of texts as text. What can be
 -- no key of the source is none.
-create or replace function caravan.suspect_keys(run bigint, keys text[], key_texts text[] default '{}')
+create or replace function caravan_internal.suspect_keys(run bigint, keys text[], key_texts text[] default '{}')
 returns void
 language plpgsql
 security definer
@@ -38,41 +38,41 @@ declare
     select s.id from caravan.reconciliation r join caravan.source s on s.name = r.source where r.id = suspect_keys.run
   );
 begin
-  perform caravan.check_run(run);
-  insert into caravan.suspect (run, key)
+  perform caravan_internal.check_run(run);
+  insert into caravan_internal.suspect (run, key)
   select suspect_keys.run, k.key
   from (
     select k::jsonb as key from unnest(keys) as k
     union
-    select caravan.typed_key(source, to_jsonb(k::text[])) from unnest(key_texts) as k
+    select caravan_internal.typed_key(source, to_jsonb(k::text[])) from unnest(key_texts) as k
   ) as k
   where k.key is not null
   on conflict do nothing;
 end
 $$;
-comment on function caravan.suspect_keys is 'Suspects keys that differ in a list';
+comment on function caravan_internal.suspect_keys is 'Suspects keys that differ in a list';
 
 -- Suspects keys that the client has noted as central's. What is no key of the source would stop all others, were it to be
 -- repaired.
-create or replace function caravan.suspect_noted(run bigint, keys text[])
+create or replace function caravan_internal.suspect_noted(run bigint, keys text[])
 returns void
 language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan.check_run(suspect_noted.run);
-  insert into caravan.suspect (run, key)
+  select caravan_internal.check_run(suspect_noted.run);
+  insert into caravan_internal.suspect (run, key)
   select suspect_noted.run, k::jsonb
   from unnest(keys) as k, caravan.reconciliation r
   join caravan.source s on s.name = r.source
-  where r.id = suspect_noted.run and k::jsonb = caravan.typed_key(s.id, k::jsonb)
+  where r.id = suspect_noted.run and k::jsonb = caravan_internal.typed_key(s.id, k::jsonb)
   on conflict do nothing
 $$;
-comment on function caravan.suspect_noted is 'Suspects keys that the client has noted without having a row';
+comment on function caravan_internal.suspect_noted is 'Suspects keys that the client has noted without having a row';
 
 -- Finds those of the keys that the client has noted as central's which central has no more. What is no key of the source would
 -- stop all others, were it to be repaired.
-create or replace function caravan.suspect_gone(run bigint, keys text[])
+create or replace function caravan_internal.suspect_gone(run bigint, keys text[])
 returns void
 language plpgsql
 security definer
@@ -83,21 +83,21 @@ declare
     select s from caravan.reconciliation r join caravan.source s on s.name = r.source where r.id = suspect_gone.run
   );
 begin
-  perform caravan.check_run(run);
+  perform caravan_internal.check_run(run);
   execute format($q$
-    insert into caravan.suspect (run, key, verdict, owned)
+    insert into caravan_internal.suspect (run, key, verdict, owned)
     select $1, k::jsonb, 'surplus', true
     from unnest($2) as k
-    where k::jsonb = caravan.typed_key(%1$s, k::jsonb) and not exists (select from caravan.%2$s_%1$s(k::jsonb))
+    where k::jsonb = caravan_internal.typed_key(%1$s, k::jsonb) and not exists (select from caravan.%2$s_%1$s(k::jsonb))
     on conflict do nothing
   $q$, source.id, case when source.loose then 'spelled' else 'found' end) using run, keys;
 end
 $$;
-comment on function caravan.suspect_gone is 'Finds keys that the client has noted and that are gone from central';
+comment on function caravan_internal.suspect_gone is 'Finds keys that the client has noted and that are gone from central';
 
 -- The keys that are to be looked at next: those that were not looked at yet, or else those that were changing; at most
 -- `most`, and none more than `most_looks` times. And the keys that are not compared.
-create or replace function caravan.to_look_at(
+create or replace function caravan_internal.to_look_at(
   run bigint, most int, most_looks int, out keys text[], out looks int, out refused text[]
 )
 language sql
@@ -105,20 +105,20 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan.check_run(to_look_at.run);
+  select caravan_internal.check_run(to_look_at.run);
   select coalesce(array_agg(s.key::text), '{}'), coalesce(min(s.looks), 0), (
-      select array(select jsonb_array_elements(caravan.refused_keys(r.client, r.source))::text)
+      select array(select jsonb_array_elements(caravan_internal.refused_keys(r.client, r.source))::text)
       from caravan.reconciliation r where r.id = to_look_at.run
     )
   from (
     select *
-    from caravan.suspect s
+    from caravan_internal.suspect s
     where s.run = to_look_at.run and s.verdict in ('suspected', 'changing') and s.looks < most_looks
     order by s.looks, s.key
     limit most
   ) as s
 $$;
-comment on function caravan.to_look_at is 'The keys that a run looks at next';
+comment on function caravan_internal.to_look_at is 'The keys that a run looks at next';
 
 -- What has become known since both sides were looked at: in a later transaction than both looks, so that what could have come
 -- between them is in the log by now.
@@ -126,7 +126,7 @@ comment on function caravan.to_look_at is 'The keys that a run looks at next';
 --             them if the source was truncated. A cursor that is within a backlog has also seen the entries up to its
 --             position there
 --   refused   those keys that are not compared
-create or replace function caravan.since_look(
+create or replace function caravan_internal.since_look(
   run bigint, keys text[], read pg_snapshot, cursor jsonb,
   out is_comparable boolean, out changing text[], out refused text[]
 )
@@ -144,8 +144,8 @@ declare
   after constant bigint := cursor #>> '{window,after}';
   unseen jsonb[];
 begin
-  perform caravan.check_run(run);
-  is_comparable := caravan.is_comparable(cursor, r.source);
+  perform caravan_internal.check_run(run);
+  is_comparable := caravan_internal.is_comparable(cursor, r.source);
   if not is_comparable then
     return;
   end if;
@@ -162,16 +162,16 @@ begin
     select k from unnest(keys) as k where k::jsonb in (select u from unnest(unseen) as u)
   ) end;
   refused := array(
-    select k from unnest(keys) as k where k::jsonb in (select jsonb_array_elements(caravan.refused_keys(r.client, r.source)))
+    select k from unnest(keys) as k where k::jsonb in (select jsonb_array_elements(caravan_internal.refused_keys(r.client, r.source)))
   );
 end
 $$;
-comment on function caravan.since_look is 'What has become known since both sides were looked at';
+comment on function caravan_internal.since_look is 'What has become known since both sides were looked at';
 
--- Keeps what was decided about keys: `verdict`, one of those of caravan.suspect or equal; `owned`, whether the client has noted
+-- Keeps what was decided about keys: `verdict`, one of those of caravan_internal.suspect or equal; `owned`, whether the client has noted
 -- it as central's; `spelled`, the key as central writes it, if in another way: that is suspected, too; `key_text`, the key
 -- of the client's row as the client writes it. Returns how many keys are known to differ by now.
-create or replace function caravan.judge_keys(
+create or replace function caravan_internal.judge_keys(
   run bigint, keys text[], verdicts text[], owned boolean[], spelled text[], key_texts text[]
 )
 returns bigint
@@ -182,32 +182,32 @@ set enable_nestloop = off  -- PostgreSQL takes the keys for few
 set jit = off
 as $$
 begin
-  perform caravan.check_run(run);
+  perform caravan_internal.check_run(run);
   -- A key that central writes in another way: central has no row of this key, and one of the other.
-  insert into caravan.suspect (run, key)
+  insert into caravan_internal.suspect (run, key)
   select judge_keys.run, k::jsonb from unnest(judge_keys.spelled) as k where k is not null
   on conflict do nothing;
-  update caravan.suspect s
+  update caravan_internal.suspect s
   set looks = s.looks + 1, verdict = j.verdict, owned = j.owned, spelled = j.spelled::jsonb, key_text = j.key_text
   from unnest(judge_keys.keys, judge_keys.verdicts, judge_keys.owned, judge_keys.spelled, judge_keys.key_texts)
     as j (key, verdict, owned, spelled, key_text)
   where s.run = judge_keys.run and s.key = j.key::jsonb;
   -- For the client, too, it is the same key, and the same row.
-  delete from caravan.suspect s
-  using caravan.suspect as right_one
+  delete from caravan_internal.suspect s
+  using caravan_internal.suspect as right_one
   where s.run = judge_keys.run and right_one.run = s.run and right_one.key = s.spelled and right_one.key_text = s.key_text;
-  delete from caravan.suspect s where s.run = judge_keys.run and s.verdict = 'equal';
+  delete from caravan_internal.suspect s where s.run = judge_keys.run and s.verdict = 'equal';
   return (
     select count(*)
-    from caravan.suspect s
+    from caravan_internal.suspect s
     where s.run = judge_keys.run and s.verdict in ('missing', 'stale', 'surplus', 'orphaned')
   );
 end
 $$;
-comment on function caravan.judge_keys is 'Keeps what was decided about keys';
+comment on function caravan_internal.judge_keys is 'Keeps what was decided about keys';
 
 -- How many keys are what. unnoted: missing or stale, and the client has not noted them as central's.
-create or replace function caravan.tally(
+create or replace function caravan_internal.tally(
   run bigint, out missing bigint, out stale bigint, out surplus bigint, out orphaned bigint, out own bigint,
   out changing bigint, out skipped bigint, out repaired bigint, out "all" bigint, out unnoted bigint
 )
@@ -216,13 +216,13 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan.check_run(tally.run);
+  select caravan_internal.check_run(tally.run);
   select count(*) filter (where verdict = 'missing'), count(*) filter (where verdict = 'stale'),
     count(*) filter (where verdict = 'surplus'), count(*) filter (where verdict = 'orphaned'),
     count(*) filter (where verdict = 'own'), count(*) filter (where verdict = 'changing'),
     count(*) filter (where verdict = 'skipped'), count(*) filter (where verdict = 'repaired'), count(*),
     count(*) filter (where verdict in ('missing', 'stale') and not owned)
-  from caravan.suspect s
+  from caravan_internal.suspect s
   where s.run = tally.run
 $$;
-comment on function caravan.tally is 'How many of the keys of a run are what';
+comment on function caravan_internal.tally is 'How many of the keys of a run are what';

@@ -2,11 +2,11 @@
 --
 -- Central keeps of the runs that compare a client with it: which one is due, which hub works for it, how far it is, and which
 -- keys are suspected. What a run asks, decides and repairs is in Java, io.caravan.reconcile.Reconciliation: it works in small
--- steps, each of which ends with caravan.keep_on, so that another hub can go on where one has died.
+-- steps, each of which ends with caravan_internal.keep_on, so that another hub can go on where one has died.
 
 -- Requests that were made before anything was known of a client are of its targets from now on, the first of which takes
 -- the place of the request.
-create or replace function caravan.place_requests(client text)
+create or replace function caravan_internal.place_requests(client text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -40,7 +40,7 @@ end
 $$;
 
 -- Notes which targets a client has, forgets those that it no longer has, and ends what runs for them.
-create or replace function caravan.note_targets(client text, mapping jsonb)
+create or replace function caravan_internal.note_targets(client text, mapping jsonb)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -55,7 +55,7 @@ begin
   from jsonb_array_elements(mapping) as t
   join caravan.source s on s.name = t ->> 'source'
   on conflict do nothing;
-  perform caravan.place_requests(client);
+  perform caravan_internal.place_requests(client);
   delete from caravan.verification v
   where v.client = note_targets.client and format('%s > %s', v.source, v.target) <> all (targets);
   update caravan.reconciliation r
@@ -71,7 +71,7 @@ $$;
 -- what there is to decide about now, and what a person has confirmed was of another history. What the client refuses is not
 -- compared, and may be gone, too: it is sent once more. The sources are given parents first, and compared children first: as
 -- long as a child is there, a client may refuse to delete its parent.
-create or replace function caravan.doubt(client text, mapping jsonb, sources text[], reason text)
+create or replace function caravan_internal.doubt(client text, mapping jsonb, sources text[], reason text)
 returns void
 language plpgsql
 security definer
@@ -80,8 +80,8 @@ as $$
 declare
   noted timestamptz;
 begin
-  perform caravan.check_hub(client, sources);
-  perform caravan.note_targets(client, mapping);
+  perform caravan_internal.check_hub(client, sources);
+  perform caravan_internal.note_targets(client, mapping);
   update caravan.reconciliation r
   set checkpoint = null, step = r.step + 1, confirmed = r.confirmed and doubt.reason <> 'epoch'
   where r.client = doubt.client and r.source = any (sources) and r.state in ('requested', 'running');
@@ -93,12 +93,12 @@ begin
   set doubt = doubt.reason,
     doubted_at = noted + (cardinality(sources) - array_position(sources, v.source)) * interval '1 microsecond'
   where v.client = doubt.client and v.source = any (sources);
-  perform caravan.touch(array(
+  perform caravan_internal.touch(array(
     select d
     from caravan.dead_letter d
     where d.client in (doubt.client, '*') and d.source = any (sources) and d.key is not null and d.state <> 'resolved'
   ));
-  perform caravan.ask_hub('reconcile');
+  perform caravan_internal.ask_hub('reconcile');
 end
 $$;
-comment on function caravan.doubt is 'Has a client compared that may have rows of which the log says nothing';
+comment on function caravan_internal.doubt is 'Has a client compared that may have rows of which the log says nothing';

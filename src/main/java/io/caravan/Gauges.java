@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
 public final class Gauges implements CamelContextAware, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Gauges.class);
   private static final String MEASURE =
-      "select log_changes, dead_letters, behind from caravan.measure(?::pg_snapshot[], ?, ?)";
+      "select log_changes, dead_letters, behind from caravan_internal.measure(?::pg_snapshot[], ?, ?)";
   // All that is counted at a time: a client that is further behind than its share is so far behind.
   private static final long MOST_CHANGES = 100_000;
   private static final long LEAST_CHANGES_OF_A_CLIENT = 1_000;

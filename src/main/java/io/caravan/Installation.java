@@ -20,7 +20,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Installation {
   /** The version that this hub works with: the one in {@code sql/central/version.sql}. */
-  static final int VERSION = 2;
+  static final int VERSION = 3;
 
   private static final Logger LOG = LoggerFactory.getLogger("caravan.central");
   private static final Path FOLDER = Path.of("sql", "central");

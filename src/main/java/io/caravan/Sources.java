@@ -22,8 +22,8 @@ import javax.sql.DataSource;
 public final class Sources {
   private static final String CARAVAN = "caravan";
   private static final String TRACKED =
-      "select jsonb_array_elements_text(caravan.sources()::jsonb)";
-  private static final String DESCRIPTIONS = "select caravan.descriptions()";
+      "select jsonb_array_elements_text(caravan_internal.sources()::jsonb)";
+  private static final String DESCRIPTIONS = "select caravan_internal.descriptions()";
   private static final long PAUSE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private Set<String> known = Set.of(CARAVAN);

@@ -115,7 +115,7 @@ final class Watch {
   }
 
   private void wakeUp() throws SQLException {
-    statement.execute("select caravan.wake_up()");
+    statement.execute("select caravan_internal.wake_up()");
     asleep = false;
     holdsLock = false;
     snapshot = "";
@@ -159,7 +159,7 @@ final class Watch {
   private boolean ask(long now) throws SQLException {
     String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
     try (ResultSet answer =
-        statement.executeQuery("select news, snapshot from caravan.news(" + since + ")")) {
+        statement.executeQuery("select news, snapshot from caravan_internal.news(" + since + ")")) {
       answer.next();
       pace(answer.getString(2), now);
       snapshot = answer.getString(2);
@@ -184,7 +184,7 @@ final class Watch {
   private boolean fallAsleep(long now) throws SQLException {
     triedAt = now;
     String answer;
-    try (ResultSet result = statement.executeQuery("select caravan.fall_asleep()")) {
+    try (ResultSet result = statement.executeQuery("select caravan_internal.fall_asleep()")) {
       result.next();
       answer = result.getString(1);
     } catch (SQLException e) {

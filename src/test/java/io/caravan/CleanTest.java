@@ -112,13 +112,13 @@ class CleanTest {
     assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
         .isEqualTo(100);
 
-    central.execute("update caravan.milestone set at = at - interval '40 days'");
+    central.execute("update caravan_internal.milestone set at = at - interval '40 days'");
     central.execute("update users set name = 'newer'; update users set name = 'newest'");
     clean();
 
     assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
         .isZero();
-    assertThat(central.value("select horizon > '0' from caravan.cleaning")).isEqualTo("t");
+    assertThat(central.value("select horizon > '0' from caravan_internal.cleaning")).isEqualTo("t");
   }
 
   @Test
@@ -157,7 +157,7 @@ class CleanTest {
     }
 
     for (int batch = 0; batch < 6; batch++) {
-      central.execute("set statement_timeout = '10s'; select caravan.clean(2000)");
+      central.execute("set statement_timeout = '10s'; select caravan_internal.clean(2000)");
     }
 
     assertThat(count("caravan.change")).isEqualTo(100_001);
@@ -171,7 +171,7 @@ class CleanTest {
   }
 
   private long cleanOnce() {
-    return number("select caravan.clean(2000)");
+    return number("select caravan_internal.clean(2000)");
   }
 
   private long count(String table) {

@@ -74,7 +74,7 @@ class CrashTest {
         [{"source": "public.users", "table": "public.members", "key": {"user_id": "id"},
           "columns": {"nickname": "name"}}]
         """);
-    central("set synchronous_commit = on; select caravan.clean()");
+    central("set synchronous_commit = on; select caravan_internal.clean()");
     caravan.start();
     awaitEqual();
   }

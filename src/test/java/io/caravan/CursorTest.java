@@ -50,14 +50,14 @@ class CursorTest {
   @Test
   void theLogOfAnotherClusterDoesNotKeepTheHubAwakeNorItsClientsRefilled() {
     users(3);
-    central.execute("select caravan.clean()");
+    central.execute("select caravan_internal.clean()");
     arriveInAnotherCluster();
 
     assertThat(readAll()).containsExactly("all 3 rows of public.users, in");
     assertThat(readAll()).isEmpty();
     assertThat(
             central.value(
-                "select news from (select snapshot from caravan.news(null)) as s, caravan.news(s.snapshot) as n"))
+                "select news from (select snapshot from caravan_internal.news(null)) as s, caravan_internal.news(s.snapshot) as n"))
         .isEqualTo("f");
     central.execute("update users set name = 'new' where id = 2");
     assertThat(readAll()).containsExactly("public.users [2]");
@@ -66,7 +66,7 @@ class CursorTest {
   @Test
   void whatAnotherClusterHasForgottenDoesNotMatter() {
     users(3);
-    central.execute("update caravan.cleaning set horizon = '" + FUTURE + "'");
+    central.execute("update caravan_internal.cleaning set horizon = '" + FUTURE + "'");
     arriveInAnotherCluster();
 
     assertThat(readAll()).containsExactly("all 3 rows of public.users, in");
@@ -179,7 +179,7 @@ class CursorTest {
   /** What is dumped and restored into a new cluster keeps the transaction ids of the old one. */
   private void arriveInAnotherCluster() {
     central.execute(
-        "update caravan.change set xid = '%1$s'; update caravan.milestone set xid = '%1$s'"
+        "update caravan.change set xid = '%1$s'; update caravan_internal.milestone set xid = '%1$s'"
             .formatted(FUTURE));
     copy();
   }
@@ -192,11 +192,11 @@ class CursorTest {
   }
 
   private void forgetDeletions() {
-    central.execute("select caravan.clean()");
-    central.execute("update caravan.milestone set at = at - interval '40 days'");
+    central.execute("select caravan_internal.clean()");
+    central.execute("update caravan_internal.milestone set at = at - interval '40 days'");
     central.execute("update users set name = 'a' where id > 100");
     central.execute("update users set name = 'b' where id > 100");
-    while (!central.value("select caravan.clean(100000)").equals("0")) {}
+    while (!central.value("select caravan_internal.clean(100000)").equals("0")) {}
   }
 
   private void manyTransactions() {

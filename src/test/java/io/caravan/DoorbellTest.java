@@ -48,7 +48,7 @@ class DoorbellTest {
     listener = central.dataSource().getConnection();
     try (Statement statement = listener.createStatement()) {
       statement.execute("listen caravan");
-      statement.execute("select caravan.fall_asleep()"); // as a hub does
+      statement.execute("select caravan_internal.fall_asleep()"); // as a hub does
     }
   }
 
@@ -379,7 +379,7 @@ class DoorbellTest {
     central.execute("truncate users");
     central.execute(
         """
-        select caravan.bury('blog', '[{"source": "public.users", "key": [2], "sqlstate": "23503", "message": "no"}]', '[]', 9)
+        select caravan_internal.bury('blog', '[{"source": "public.users", "key": [2], "sqlstate": "23503", "message": "no"}]', '[]', 9)
         """);
 
     assertThat(bells())

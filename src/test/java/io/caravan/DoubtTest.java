@@ -239,7 +239,7 @@ class DoubtTest {
     blogOf(100, 50);
     central.execute(
         """
-        select caravan.bury('blog', '[{"source": "public.users", "key": [1], "sqlstate": "23514", "message": "bad"}]', '[]', 10);
+        select caravan_internal.bury('blog', '[{"source": "public.users", "key": [1], "sqlstate": "23514", "message": "bad"}]', '[]', 10);
         select caravan.give_up('blog', 'public.users', '[1]', 'never mind');
         """);
     losesUsers(1);
@@ -267,7 +267,7 @@ class DoubtTest {
     client.makeTables();
     client.execute(tags);
     pump();
-    central.execute("delete from tags where n = 7; delete from caravan.life");
+    central.execute("delete from tags where n = 7; delete from caravan_internal.life");
 
     pumpAndCompare();
 
@@ -291,7 +291,7 @@ class DoubtTest {
 
   /** The first ones, as when an older backup is restored. */
   private void losesUsers(int count) {
-    central.execute("delete from users where id <= " + count + "; delete from caravan.life");
+    central.execute("delete from users where id <= " + count + "; delete from caravan_internal.life");
   }
 
   private void confirm() {

@@ -88,12 +88,12 @@ class DumpTest {
     assertThat(moved.query("table caravan.problems")).isEmpty();
     moved.execute(
         "update users set name = 'changed after the move' where id = 3; delete from users where id = 4");
-    String epoch = moved.value("select epoch from caravan.history");
+    String epoch = moved.value("select epoch from caravan_internal.history");
 
     caravan.set("central.url", moved.url()).start();
 
     awaitEqual(moved);
-    assertThat(moved.value("select epoch from caravan.history")).isNotEqualTo(epoch);
+    assertThat(moved.value("select epoch from caravan_internal.history")).isNotEqualTo(epoch);
     moved.execute("insert into users values (2000, 'later'); delete from users where id = 5");
     awaitEqual(moved);
     assertThat(moved.query("select from caravan.dead_letters")).isEmpty();

@@ -18,6 +18,7 @@ import org.postgresql.util.PSQLWarning;
 /** Who may install Caravan, and which rights it then has. */
 class InstallTest {
   private static final Path FOLDER = Path.of("sql/central");
+  private static final Path VERSION_2 = Path.of("src/test/resources/older/version-2.sql");
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
@@ -68,7 +69,7 @@ class InstallTest {
     try (ByHand hub = new ByHand(central, client, "client", MAPPING)) {
       hub.set("role", "hub");
       hub.pump();
-      hub.central("select caravan.clean()");
+      hub.central("select caravan_internal.clean()");
       assertThat(hub.reconcile()).startsWith("done: 2 compared, 0 missing, 0 stale");
     }
     central.execute("set role writer; delete from users where id = 1");
@@ -166,12 +167,79 @@ class InstallTest {
     assertThat(central.query("select * from caravan.problems")).isEmpty();
   }
 
+  @Test
+  void aSourceThatWhoUpgradesMayNotMakeAgainIsCapturedAndReadAllTheSame() throws Exception {
+    central.execute("set role caravan;" + Files.readString(VERSION_2));
+    central.execute("select caravan.track('users', '{name}')");
+
+    installAs("caravan");
+    central.execute(
+        "set role writer; insert into users values (1, 'Ada'); update users set id = 2; delete from users; insert into users values (3, 'Bob')");
+
+    assertThat(central.query("select key from caravan.change order by id"))
+        .containsExactly(
+            List.of("[1]"), List.of("[1]"), List.of("[2]"), List.of("[2]"), List.of("[3]"));
+    assertThat(central.value("select v2 from caravan_internal.found_1('[3]')")).isEqualTo("Bob");
+    assertThat(central.query("table caravan.problems")).isEmpty();
+    installAs("postgres");
+    central.execute("set role writer; truncate users");
+
+    assertThat(central.value("select count(*) from caravan.change where key is null"))
+        .isEqualTo("1");
+    assertThat(
+            central.query(
+                "select from pg_proc where pronamespace = 'caravan'::regnamespace and proname ~ '^log_|ring'"))
+        .isEmpty();
+  }
+
+  @Test
+  void whoDropsTheSchemaByHandBreaksNoWriteAndMayInstallAgain() {
+    installAs("postgres");
+    central.execute(
+        "select caravan.track('users', '{name}'); drop schema caravan cascade; insert into users values (1, 'Ada'); truncate users");
+
+    installAs("postgres");
+    central.execute("select caravan.track('users', '{name}'); insert into users values (2, 'Bob')");
+
+    assertThat(central.query("select key from caravan.change")).containsExactly(List.of("[2]"));
+  }
+
+  @Test
+  void anOwnerThatMayNotMakeASchemaIsToldWhatItNeeds() throws Exception {
+    central.execute("set role caravan;" + Files.readString(VERSION_2));
+    String create = "create on database " + central.name();
+    central.execute("revoke " + create + " from caravan");
+
+    assertThatThrownBy(() -> installAs("caravan"))
+        .hasMessageContaining("caravan may not make the schema caravan_internal")
+        .hasMessageContaining("grant " + create + " to caravan");
+    installAs("postgres");
+
+    assertThat(owners()).containsExactly(List.of("caravan"));
+  }
+
+  @Test
+  void theOperatorSeesWhatIsForPeople() {
+    central.execute("create role caravan_hub; create role caravan_operator");
+    installAs("caravan");
+    String operator = "set role caravan_operator; ";
+
+    central.execute(
+        operator
+            + "table caravan.source; table caravan.change; table caravan.dead_letters; table caravan.reconciliations; table caravan.verified; table caravan.problems");
+
+    assertThatThrownBy(() -> central.execute(operator + "table caravan_internal.suspect"))
+        .hasMessageContaining("permission denied for schema caravan_internal");
+  }
+
   private List<List<String>> owners() {
     return central.query(
         """
-        select proowner::regrole from pg_proc where pronamespace = 'caravan'::regnamespace
+        select nspowner::regrole from pg_namespace where nspname ~ '^caravan'
         union
-        select relowner::regrole from pg_class where relnamespace = 'caravan'::regnamespace
+        select proowner::regrole from pg_proc join pg_namespace n on n.oid = pronamespace where nspname ~ '^caravan'
+        union
+        select relowner::regrole from pg_class join pg_namespace n on n.oid = relnamespace where nspname ~ '^caravan'
         """);
   }
 

@@ -180,8 +180,8 @@ class KeyTypeTest {
             with recursive pages (n, key) as (
               select 0, null::jsonb
               union all
-              select n + 1, case when key is null then (select s.key from caravan.scan_1() as s limit 1)
-                else (select s.key from caravan.scan_1(pages.key) as s limit 1) end
+              select n + 1, case when key is null then (select s.key from caravan_internal.scan_1() as s limit 1)
+                else (select s.key from caravan_internal.scan_1(pages.key) as s limit 1) end
               from pages where n < 18
             )
             select string_agg(key ->> 0 || (key ->> 1) || (key ->> 2), ',' order by n) from pages

@@ -18,15 +18,15 @@ import org.junit.jupiter.api.Test;
 class ReadersTest {
   private static final String BURY =
       """
-      select caravan.bury('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
+      select caravan_internal.bury('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
       """;
-  private static final String RESOLVE = "select caravan.resolve('%s', '{%s}', '[]')";
-  private static final String MEASURED = "select dead_letters from caravan.measure('{}', '{}', 1)";
+  private static final String RESOLVE = "select caravan_internal.resolve('%s', '{%s}', '[]')";
+  private static final String MEASURED = "select dead_letters from caravan_internal.measure('{}', '{}', 1)";
   private static final String REFUSING =
-      "select string_agg(client, ', ' order by client) from caravan.refusing";
+      "select string_agg(client, ', ' order by client) from caravan_internal.refusing";
   private static final String CLAIM =
       """
-      select run from caravan.claim_run('%s', '[{"source": "public.%s", "table": "public.t"}]', 'hub', null, 0)
+      select run from caravan_internal.claim_run('%s', '[{"source": "public.%s", "table": "public.t"}]', 'hub', null, 0)
       """;
 
   private final Database central = Postgres.shared().createCentral();
@@ -51,17 +51,17 @@ class ReadersTest {
   @Test
   void aLimitedHubReadsWhatItWasAllowed() throws SQLException {
     assertThat(read("users")).contains("Ada");
-    assertThat(asHub("select name from caravan.rows_1")).isEqualTo("Ada");
+    assertThat(asHub("select name from caravan_internal.rows_1")).isEqualTo("Ada");
   }
 
   @Test
   void aLimitedHubReadsNothingElse() throws SQLException {
     String mark =
-        "'{\"epoch\": \"'||caravan.epoch()||'\", \"snapshot\": \"'||pg_current_snapshot()||'\", \"filled\": {}, %s}'";
+        "'{\"epoch\": \"'||caravan_internal.epoch()||'\", \"snapshot\": \"'||pg_current_snapshot()||'\", \"filled\": {}, %s}'";
     assertThatThrownBy(() -> read("salaries"))
         .hasMessageContaining("may not read the source public.salaries")
         .hasMessageContaining("select caravan.allow(");
-    assertThatThrownBy(() -> asHub("select * from caravan.rows_2"))
+    assertThatThrownBy(() -> asHub("select * from caravan_internal.rows_2"))
         .hasMessageContaining("permission denied");
     assertThatThrownBy(() -> asHub("select * from salaries"))
         .hasMessageContaining("permission denied");
@@ -77,7 +77,7 @@ class ReadersTest {
   void aLimitedHubHasNothingComparedButWhatItWasAllowed() throws SQLException {
     String doubt =
         """
-        select caravan.doubt('blog', '[{"source": "public.users", "table": "u"}, {"source": "public.salaries", "table": "s"}]', '{public.%s}', 'epoch')
+        select caravan_internal.doubt('blog', '[{"source": "public.users", "table": "u"}, {"source": "public.salaries", "table": "s"}]', '{public.%s}', 'epoch')
         """;
     asHub(doubt.formatted("users"));
 
@@ -86,7 +86,7 @@ class ReadersTest {
     String run =
         central.value(
             "insert into caravan.reconciliation (client, source, target, reason) values ('blog', 'public.salaries', 's', 'epoch') returning id");
-    assertThatThrownBy(() -> asHub("select caravan.suspect_gone(%s, '{[1],[2]}')".formatted(run)))
+    assertThatThrownBy(() -> asHub("select caravan_internal.suspect_gone(%s, '{[1],[2]}')".formatted(run)))
         .hasMessageContaining("may not read the source public.salaries");
     assertThat(
             central.value(
@@ -102,11 +102,11 @@ class ReadersTest {
     assertThat(reading().page(cursor, Reading.of("public.users")).page())
         .contains("Countess")
         .doesNotContain("salaries");
-    assertThat(asHub("select string_agg(distinct source::text, ',') from caravan.log"))
+    assertThat(asHub("select string_agg(distinct source::text, ',') from caravan_internal.log"))
         .isEqualTo("1");
     assertThatThrownBy(() -> asHub("select key from caravan.change"))
         .hasMessageContaining("permission denied");
-    assertThatThrownBy(() -> asHub("select v2 from caravan.found_2('[1]')"))
+    assertThatThrownBy(() -> asHub("select v2 from caravan_internal.found_2('[1]')"))
         .hasMessageContaining("permission denied");
   }
 
@@ -171,7 +171,7 @@ class ReadersTest {
           new String[] {
             BURY.formatted(client, "users"),
             RESOLVE.formatted(client, "\"changes\": {\"public.users\": [[[1], \"Ada\"]]}"),
-            "select caravan.resend('%s', '%s')".formatted(client, cursor),
+            "select caravan_internal.resend('%s', '%s')".formatted(client, cursor),
             CLAIM.formatted(client, "users")
           }) {
         assertThatThrownBy(() -> asHub(call))
@@ -180,7 +180,7 @@ class ReadersTest {
       }
     }
     asHub(BURY.formatted("blog", "users"));
-    asHub("select caravan.resend('blog', '%s')".formatted(cursor));
+    asHub("select caravan_internal.resend('blog', '%s')".formatted(cursor));
     asHub(CLAIM.formatted("blog", "users"));
 
     assertThat(letters()).isEqualTo("shop public.users open, blog public.users open");
@@ -213,7 +213,7 @@ class ReadersTest {
   @Test
   void aLimitedHubTouchesNoRunsButThoseOfWhatItWasAllowed() throws SQLException {
     central.execute(
-        "select caravan.note_targets('shop', '[{\"source\": \"public.salaries\", \"table\": \"public.pay\"}]')");
+        "select caravan_internal.note_targets('shop', '[{\"source\": \"public.salaries\", \"table\": \"public.pay\"}]')");
     central.execute("select caravan.reconcile('shop')");
     String run = central.value("select id from caravan.reconciliation");
 
@@ -231,7 +231,7 @@ class ReadersTest {
           "note(%s, '{}')",
           "progress(%s)"
         }) {
-      assertThatThrownBy(() -> asHub("select caravan." + call.formatted(run)))
+      assertThatThrownBy(() -> asHub("select caravan_internal." + call.formatted(run)))
           .hasMessageContaining("may not read the source public.salaries");
     }
     assertThat(central.value("select state from caravan.reconciliation")).isEqualTo("requested");

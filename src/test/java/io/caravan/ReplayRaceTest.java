@@ -92,8 +92,8 @@ class ReplayRaceTest {
 
   /** As when the log has grown. */
   private void clean() {
-    central.execute("update caravan.cleaning set newest = -1000000");
-    while (!central.value("select caravan.clean()").equals("0")) {}
+    central.execute("update caravan_internal.cleaning set newest = -1000000");
+    while (!central.value("select caravan_internal.clean()").equals("0")) {}
   }
 
   private String entries() {

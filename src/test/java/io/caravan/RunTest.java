@@ -651,7 +651,7 @@ class RunTest {
           .endsWith("; column origin was not compared: permission denied for table secrets");
       assertThatThrownBy(() -> other.central("select * from public.users"))
           .hasMessageContaining("permission denied");
-      assertThat(other.central("select count(*) from caravan.rows_1")).isEqualTo("4000");
+      assertThat(other.central("select count(*) from caravan_internal.rows_1")).isEqualTo("4000");
       assertThatThrownBy(() -> other.central("select caravan.reconcile('blog')"))
           .hasMessageContaining("permission denied");
     }

@@ -240,7 +240,8 @@ class SearchPathTest {
             central.query(
                 """
                 select proname from pg_proc
-                where pronamespace = 'caravan'::regnamespace and has_function_privilege('caravan_hub', oid, 'execute')
+                where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace)
+                  and has_function_privilege('caravan_hub', oid, 'execute')
                   and prosqlbody is null and not coalesce(array_to_string(proconfig, ',') like '%search_path=%', false)
                 """))
         .isEmpty();

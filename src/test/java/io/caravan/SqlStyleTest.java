@@ -82,14 +82,15 @@ class SqlStyleTest {
                 """
                 select p.oid::regprocedure::text
                 from pg_proc p
-                where p.pronamespace = 'caravan'::regnamespace and obj_description(p.oid, 'pg_proc') is null and (
-                  p.proname in ('track', 'untrack', 'allow')
-                  or exists (select from aclexplode(p.proacl) as a where a.grantee not in (0, p.proowner))
+                where obj_description(p.oid, 'pg_proc') is null and (
+                  p.pronamespace = 'caravan'::regnamespace
+                  or p.pronamespace = 'caravan_internal'::regnamespace
+                    and exists (select from aclexplode(p.proacl) as a where a.grantee not in (0, p.proowner))
                 )
                 union all
                 select c.oid::regclass::text
                 from pg_class c
-                where c.relnamespace = 'caravan'::regnamespace and c.relkind in ('r', 'v')
+                where c.relnamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and c.relkind in ('r', 'v')
                   and obj_description(c.oid, 'pg_class') is null
                 """))
         .isEmpty();

@@ -124,7 +124,7 @@ class SurplusTest extends WithBlog {
         """
         delete from players where id <= 500;
         delete from teams where id <= 20;
-        delete from caravan.life;
+        delete from caravan_internal.life;
         """);
     caravan.start();
     String waiting =

@@ -965,7 +965,7 @@ class TrackTest {
               "select * from caravan.source",
               "delete from caravan.change",
               "insert into caravan.dead_letter (client) values ('x')",
-              "select caravan.ring('public.users', 'update')",
+              "select caravan_internal.ring('public.users', 'update')",
               "select caravan.track('users', '{}')",
               "select caravan.untrack('public.users')")) {
         assertThat(refusalOf("set role " + hub + "; " + forbidden).getSQLState())
@@ -979,19 +979,19 @@ class TrackTest {
       central.execute(
           "create table users (id int primary key); select caravan.track('users', '{}')");
       String nobody = newRole("nobody");
-      central.execute("grant usage on schema caravan to " + nobody);
+      central.execute("grant usage on schema caravan, caravan_internal to " + nobody);
 
       assertThat(
               central.query(
                   """
                   select oid::regprocedure::text from pg_proc
-                  where pronamespace = 'caravan'::regnamespace
+                  where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace)
                     and has_function_privilege('%s', oid, 'execute')
-                    and proname not in ('log_insert_1', 'log_update_1', 'log_delete_1', 'found_1', 'scan_1')
+                    and proname not in ('log_insert_1', 'log_update_1', 'log_delete_1', 'log_truncate_1', 'found_1', 'scan_1')
                   """
                       .formatted(nobody)))
           .isEmpty();
-      for (String rows : List.of("caravan.found_1('[1]')", "caravan.scan_1()")) {
+      for (String rows : List.of("caravan_internal.found_1('[1]')", "caravan_internal.scan_1()")) {
         assertThat(refusalOf("set role " + nobody + "; select * from " + rows).getSQLState())
             .as(rows)
             .isEqualTo("42501");
@@ -1082,7 +1082,7 @@ class TrackTest {
         select string_agg(object, e'\\n' order by object)
         from (
           select pg_get_functiondef(oid) || coalesce(proacl::text, 'everybody') as object
-          from pg_proc where pronamespace = 'caravan'::regnamespace
+          from pg_proc where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace)
           union all
           select pg_get_triggerdef(oid) || tgenabled::text from pg_trigger where not tgisinternal
         ) as objects

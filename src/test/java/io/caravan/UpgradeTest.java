@@ -18,9 +18,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.slf4j.LoggerFactory;
 
-/** A central of the release before there were versions is brought up to date while it is used. */
+/** A central of an older release is brought up to date while it is used. */
 class UpgradeTest extends WithBlog {
   private static final String TABLES =
       """
@@ -37,12 +39,14 @@ class UpgradeTest extends WithBlog {
   private static final String USERS = "select id, name from users where id <> 5 order by id";
   private static final String MEMBERS = "select id, name from members where id <> 5 order by id";
 
-  @Test
-  void nothingIsLostAndNobodyIsFilledAgainWhenAHubUpgradesCentralUnderWriters() throws Exception {
-    givenAnOlderCentral();
-    givenAFilledClient("blog");
+  @ParameterizedTest
+  @EnumSource
+  void nothingIsLostAndNobodyIsFilledAgainWhenAHubUpgradesCentralUnderWriters(Older older)
+      throws Exception {
+    givenAnOlderCentral(older);
+    givenAFilledClient("blog", older);
     central.execute("update users set name = 'changed while the shop was away' where id <= 100");
-    givenAFilledClient("shop");
+    givenAFilledClient("shop", older);
     central.execute("update users set name = 'bad' where id = 5; delete from users where id = 7");
     central.execute(
         """
@@ -67,10 +71,11 @@ class UpgradeTest extends WithBlog {
       }
       assertThat(log.lines())
           .contains(
-              "INFO central is of an older release: brought to version " + Installation.VERSION)
+              "INFO central is of an older release%s: brought to version %d"
+                  .formatted(older.said, Installation.VERSION))
           .noneMatch(line -> line.contains("rows of public."));
       LoggerFactory.getLogger(UpgradeTest.class)
-          .info("the longest write during the upgrade took {} ms", load.longest());
+          .info("the longest write during the upgrade of {} took {} ms", older, load.longest());
     }
     awaitLetters("public.users [5] 23514 open", "public.users [5] 23514 open"); // one a client
     assertThat(
@@ -113,16 +118,16 @@ class UpgradeTest extends WithBlog {
     } finally {
       installer.shutdownNow();
     }
-    assertThat(central.value("select made_by = caravan.making() from caravan.source"))
+    assertThat(central.value("select made_by = caravan_internal.making() from caravan.source"))
         .isEqualTo("t");
   }
 
   private static final String WAITING =
       "select from pg_locks where locktype = 'relation' and relation = 'users'::regclass and not granted";
 
-  private void givenAnOlderCentral() throws Exception {
-    central.execute("drop schema caravan cascade");
-    central.execute(Files.readString(Path.of("src/test/resources/older/central.sql")));
+  private void givenAnOlderCentral(Older older) throws Exception {
+    central.execute("drop schema caravan, caravan_internal cascade");
+    central.execute(Files.readString(Path.of("src/test/resources/older", older.file)));
     central.execute(
         """
         create table users (id int primary key, name text, visits int not null default 0);
@@ -135,21 +140,12 @@ class UpgradeTest extends WithBlog {
   }
 
   /** As a hub of the older release leaves it. */
-  private void givenAFilledClient(String name) throws Exception {
+  private void givenAFilledClient(String name, Older older) throws Exception {
     caravan.client(name, TABLES, MAPPING);
     Database client = caravan.database(name);
-    String sources = sources(client, name);
-    String cursor = null;
-    for (boolean more = true; more; ) {
-      List<String> page =
-          central
-              .query(
-                  "select cursor, progress is not null from caravan.read(%s::jsonb, %s::jsonb, 1000, 1000000)"
-                      .formatted(quoted(cursor), quoted(sources)))
-              .get(0);
-      cursor = page.get(0);
-      more = page.get(1).equals("t");
-    }
+    String sources = quoted(sources(client, name));
+    String cursor =
+        older == Older.WITHOUT_VERSION ? filledByCentral(sources) : filledByTheHub(sources);
     client.execute(
         """
         insert into members select * from json_populate_recordset(null::members, %s);
@@ -165,6 +161,36 @@ class UpgradeTest extends WithBlog {
                 quoted(central.value("select json_agg(o) from \"Orders\" as o")),
                 name,
                 quoted(cursor)));
+  }
+
+  /** A cursor after the pages of a fill, which central made then. */
+  private String filledByCentral(String sources) {
+    String cursor = null;
+    for (boolean more = true; more; ) {
+      List<String> page =
+          central
+              .query(
+                  "select cursor, progress is not null from caravan.read(%s::jsonb, %s::jsonb, 1000, 1000000)"
+                      .formatted(quoted(cursor), sources))
+              .get(0);
+      cursor = page.get(0);
+      more = page.get(1).equals("t");
+    }
+    return cursor;
+  }
+
+  /** The same, when the hub made them. */
+  private String filledByTheHub(String sources) {
+    return central.value(
+        """
+        select cursor - 'fill' || jsonb_build_object('filled', (
+          select jsonb_object_agg(s.name, s.id || '/' || w.fingerprint)
+          from jsonb_to_recordset(%1$s) as w (source text, fingerprint text)
+          join caravan.source s on s.name = w.source
+        ))
+        from caravan.read(null, %1$s)
+        """
+            .formatted(sources));
   }
 
   private static String sources(Database client, String name) throws Exception {
@@ -200,6 +226,22 @@ class UpgradeTest extends WithBlog {
 
   private void awaitEqual(String centralQuery, String clientQuery, String client) {
     caravan.awaitEqual(centralQuery, client, clientQuery);
+  }
+
+  /** Releases whose SQL is kept here. */
+  private enum Older {
+    WITHOUT_VERSION("central.sql", ""),
+    VERSION_2(
+        "version-2.sql",
+        " (its SQL has version 2, this hub works with %d)".formatted(Installation.VERSION));
+
+    private final String file;
+    private final String said;
+
+    Older(String file, String said) {
+      this.file = file;
+      this.said = said;
+    }
   }
 
   /** Some who write to the sources all the time, and are never refused. */

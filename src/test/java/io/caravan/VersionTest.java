@@ -180,9 +180,9 @@ class VersionTest extends WithBlog {
     central.execute(
         """
         drop view caravan.problems;
-        drop function caravan.find_problems;
-        create function caravan.find_problems() returns table (source text) language sql as 'select null';
-        create view caravan.problems as select source as problem, source from caravan.find_problems();
+        drop function caravan_internal.find_problems;
+        create function caravan_internal.find_problems() returns table (source text) language sql as 'select null';
+        create view caravan.problems as select source as problem, source from caravan_internal.find_problems();
         create function caravan.of_before(text) returns text language sql return 'no longer needed';
         drop function caravan.version();
         """);
@@ -219,7 +219,7 @@ class VersionTest extends WithBlog {
 
   @Test
   void aMigrationIsMadeOnce() {
-    String made = "select number, what, at from caravan.migration order by number";
+    String made = "select number, what, at from caravan_internal.migration order by number";
     List<List<String>> before = central.query(made);
     assertThat(before).isNotEmpty();
 
@@ -229,7 +229,7 @@ class VersionTest extends WithBlog {
   }
 
   private void givenAnOlderCentral() throws IOException {
-    central.execute("drop schema caravan cascade");
+    central.execute("drop schema caravan, caravan_internal cascade");
     central.execute(Files.readString(Path.of("src/test/resources/older/central.sql")));
     central.execute("select caravan.track('users', '{name}')");
   }

@@ -201,7 +201,7 @@ class WatchTest {
       Watch watch =
           new Watch(
               before(
-                  "select caravan.fall_asleep()",
+                  "select caravan_internal.fall_asleep()",
                   () -> {
                     if (dawdling.get()) {
                       central.execute("update users set n = n + 1");

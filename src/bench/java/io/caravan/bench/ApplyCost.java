@@ -181,7 +181,7 @@ final class ApplyCost implements Section {
     }
   }
 
-  /** A page as caravan.read makes it, of the first rows. */
+  /** A page as caravan_internal.read makes it, of the first rows. */
   private static String page(Database client, int pageRows) {
     return client.value(
         """

@@ -61,7 +61,7 @@ final class Profile implements Section {
   /** How often central was read: each query looks once which history it is. */
   private static double reads(Database central) {
     String scans =
-        "select seq_scan + idx_scan from pg_stat_user_tables where relid = 'caravan.history'::regclass";
+        "select seq_scan + idx_scan from pg_stat_user_tables where relid = 'caravan_internal.history'::regclass";
     Waiting.until("reads are counted", () -> Double.parseDouble(central.value(scans)) > 0);
     return Double.parseDouble(central.value(scans));
   }

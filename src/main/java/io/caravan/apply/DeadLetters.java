@@ -14,9 +14,9 @@ public final class DeadLetters {
   public static final String ALL = "*";
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String BURY = "select caravan.bury(?, ?::jsonb, '[]', ?)";
-  private static final String RESOLVE = "select caravan.resolve(?, ?::jsonb, ?::jsonb)";
-  private static final String RESEND = "select caravan.resend(?, ?::jsonb)";
+  private static final String BURY = "select caravan_internal.bury(?, ?::jsonb, '[]', ?)";
+  private static final String RESOLVE = "select caravan_internal.resolve(?, ?::jsonb, ?::jsonb)";
+  private static final String RESEND = "select caravan_internal.resend(?, ?::jsonb)";
 
   private DataSource central;
 

@@ -16,7 +16,7 @@ public final class Doubts {
   /** The client could not empty its table when the source was truncated. */
   public static final String TRUNCATE = "truncate";
 
-  private static final String DOUBT = "select caravan.doubt(?, ?::jsonb, ?, ?)";
+  private static final String DOUBT = "select caravan_internal.doubt(?, ?::jsonb, ?, ?)";
 
   private DataSource central;
 

@@ -42,7 +42,7 @@ public final class PageText {
   private int changesAt;
 
   /**
-   * A page as {@code caravan.read} returns it.
+   * A page as {@code caravan_internal.read} returns it.
    *
    * @throws IllegalArgumentException if it is none
    */

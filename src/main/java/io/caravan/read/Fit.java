@@ -14,14 +14,14 @@ final class Fit {
       fit as materialized (
         select h.epoch = g.epoch and h.started = pg_catalog.pg_postmaster_start_time()
             and h.epoch = pg_catalog.concat_ws('/', pg_catalog.split_part(h.epoch, '/', 1),
-              pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan.life),
-              pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan.history'), '/', -2), 'caravan.change'::regclass::oid)
+              pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan_internal.life),
+              pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan_internal.history'), '/', -2), 'caravan.change'::regclass::oid)
             and pg_catalog.pg_snapshot_xmax(coalesce(g.upto, g.since)) <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-            and (g.seen is null or exists (select from caravan.milestone as m where m.at = g.seen))
-            and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan.cleaning)
-            and (select pg_catalog.count(*) from caravan.tracked as t where t.state in (%1$s)) = %2$d as fits,
+            and (g.seen is null or exists (select from caravan_internal.milestone as m where m.at = g.seen))
+            and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan_internal.cleaning)
+            and (select pg_catalog.count(*) from caravan_internal.tracked as t where t.state in (%1$s)) = %2$d as fits,
           %3$s as is_set
-        from caravan.history as h, given as g
+        from caravan_internal.history as h, given as g
       )""";
 
   private Fit() {}

@@ -23,10 +23,10 @@ import java.util.stream.IntStream;
  */
 record KnownSources(Map<String, Tracked> sources, String log) {
   private static final String TRACKED =
-      "select id, name, generation, loose, key, columns, types, state from caravan.tracked";
+      "select id, name, generation, loose, key, columns, types, state from caravan_internal.tracked";
   private static final String LOG =
       "select case when pg_catalog.has_column_privilege('caravan.change', 'key', 'select')"
-          + " then 'caravan.change' else 'caravan.log' end";
+          + " then 'caravan.change' else 'caravan_internal.log' end";
 
   /** Nothing is known. */
   static KnownSources none() {

@@ -10,7 +10,7 @@ import java.util.List;
  * page may be.
  *
  * <p>Relies on: PostgreSQL runs the parts of {@code union all} one after another, and makes {@code
- * caravan.scan_N} part of the query, so that it reads no more than it is asked for.
+ * caravan_internal.scan_N} part of the query, so that it reads no more than it is asked for.
  */
 final class LoadStatement {
   private static final String LOAD =
@@ -19,8 +19,8 @@ final class LoadStatement {
         select ?::text as epoch, ?::pg_catalog.pg_snapshot as since, null::pg_catalog.pg_snapshot as upto,
           ?::timestamptz as seen, ?::timestamptz as began, ?::bigint as most_bytes
       ), %1$s
-      select array[fits::text, is_set::text, (select pg_catalog.to_json(pg_catalog.max(m.at)) #>> '{}' from caravan.milestone as m),
-          (select pg_catalog.string_agg(client, E'\n') from caravan.refusing),
+      select array[fits::text, is_set::text, (select pg_catalog.to_json(pg_catalog.max(m.at)) #>> '{}' from caravan_internal.milestone as m),
+          (select pg_catalog.string_agg(client, E'\n') from caravan_internal.refusing),
           extract(epoch from pg_catalog.clock_timestamp() - began)::text] as head,
         null::text as key, null::text as "row", null::bigint as bytes
       from fit, given
@@ -31,7 +31,7 @@ final class LoadStatement {
         from (
           select f.key::text as key, %2$s as "row"
           from (
-            select * from caravan.scan_%3$d(%4$s) where (select fits and is_set from fit) limit ?
+            select * from caravan_internal.scan_%3$d(%4$s) where (select fits and is_set from fit) limit ?
           ) as f
         ) as found
       ) as b

@@ -18,13 +18,13 @@ import javax.sql.DataSource;
 
 /**
  * Reads central for a client. What is new since its cursor, and the next rows of its initial load,
- * are one query each. Whatever is more seldom {@code caravan.read} does: it gives the cursor with
+ * are one query each. Whatever is more seldom {@code caravan_internal.read} does: it gives the cursor with
  * which to begin, notices another history of central, and says what is wrong where a source can't
  * be read.
  */
 public final class Reader {
   private static final String READ =
-      "select cursor::text, doubted from caravan.read(?::jsonb, ?::jsonb)";
+      "select cursor::text, doubted from caravan_internal.read(?::jsonb, ?::jsonb)";
   private static final int MOST_TRIES = 5;
   // Names, rights, and what else differs where a source is no longer as it was.
   private static final Pattern OF_A_SOURCE = Pattern.compile("42...|3F...|0A...|XX000|55000");

@@ -30,7 +30,7 @@ final class WindowStatement {
       ), %s, bound as materialized (
         select coalesce(upto, case
           when until is null then pg_catalog.pg_current_snapshot()
-          when caravan.shows_all_of(until, since) and caravan.shows_all_of(pg_catalog.pg_current_snapshot(), until) then until
+          when caravan_internal.shows_all_of(until, since) and caravan_internal.shows_all_of(pg_catalog.pg_current_snapshot(), until) then until
           else pg_catalog.pg_current_snapshot()
         end) as upto
         from given
@@ -74,13 +74,13 @@ final class WindowStatement {
       ), size as materialized (
         select pg_catalog.count(*) as n, pg_catalog.max(id) as last from next
       ), milestone as materialized (
-        select pg_catalog.max(at) as at from caravan.milestone
+        select pg_catalog.max(at) as at from caravan_internal.milestone
       )
       select array[fits::text, is_set::text, (select upto::text from bound), size.n::text,
           case when fits and is_set and size.n in (0, most) then (select (last - after)::text from edge) end,
           case when fits and size.n = most then (select last::text from edge) else size.last::text end,
           pg_catalog.to_json(m.at) #>> '{}', (coalesce(seen, '-infinity') < m.at - '1 hour'::interval)::text,
-          (select pg_catalog.string_agg(client, E'\\n') from caravan.refusing), (select pg_catalog.count(*)::text from newest)] as head,
+          (select pg_catalog.string_agg(client, E'\\n') from caravan_internal.refusing), (select pg_catalog.count(*)::text from newest)] as head,
         null::bigint as id, null::int as source, null::text as key, null::text as "row", null::text as spelled, null::text as other,
         null::text[] as moved
       from fit, size, milestone as m, given
@@ -163,13 +163,13 @@ final class WindowStatement {
       Tracked source = sources.get(i);
       String row = source.row(described.get(i), largestRow);
       rows.append(
-          "\n  when %1$d then (select %2$s from (select * from caravan.found_%1$d(n.key) offset 0) as f)"
+          "\n  when %1$d then (select %2$s from (select * from caravan_internal.found_%1$d(n.key) offset 0) as f)"
               .formatted(source.id(), row));
       if (source.isLoose()) {
         spelled.append(
             """
 
-              when %1$d then (select array[f.spelled::text, %2$s] from (select * from caravan.spelled_%1$d(n.key) offset 0) as f
+              when %1$d then (select array[f.spelled::text, %2$s] from (select * from caravan_internal.spelled_%1$d(n.key) offset 0) as f
                 where not exists (select from next as o where o.source = %1$d and o.key = f.spelled))"""
                 .formatted(source.id(), row));
       }
@@ -200,7 +200,7 @@ final class WindowStatement {
   }
 
   private String rowOf(int sibling) {
-    return "(select %s from (select * from caravan.found_%d(n.key) offset 0) as f)"
+    return "(select %s from (select * from caravan_internal.found_%d(n.key) offset 0) as f)"
         .formatted(
             sources.get(sibling).row(described.get(sibling), largestRow),
             sources.get(sibling).id());

@@ -47,7 +47,7 @@ record CentralTypes(
             where c.opcintype = t.oid and c.opcdefault
           ), 'operator(pg_catalog.=)') as equality
         from pg_type as t
-        where t.oid = caravan.type_named(u.name)
+        where t.oid = caravan_internal.type_named(u.name)
       ) as t on true
       """;
 

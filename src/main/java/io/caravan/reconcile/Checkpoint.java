@@ -12,7 +12,7 @@ import java.util.Set;
 
 /**
  * All that a hub must know to go on with a run. Central keeps it as JSON; the suspected keys are in
- * its table {@code caravan.suspect}.
+ * its table {@code caravan_internal.suspect}.
  *
  * @param phase what the run does next
  * @param comparison what both sides must know

@@ -35,7 +35,7 @@ final class Ledger {
   /** What the run must know of its source. */
   Basis basis() throws SQLException {
     return read(
-        "select * from caravan.source_of_run(?)",
+        "select * from caravan_internal.source_of_run(?)",
         row ->
             row.getString("unfit") != null
                 ? new Basis(row.getString("unfit"), 0, 0, null, 0, List.of(), SeededDigest.NONE)
@@ -52,7 +52,7 @@ final class Ledger {
 
   /** The digest of the rows that are the client's own, as it last was. */
   SeededDigest own() throws SQLException {
-    return read("select caravan.own_digest(?)", row -> own(row.getString(1)), run);
+    return read("select caravan_internal.own_digest(?)", row -> own(row.getString(1)), run);
   }
 
   private static SeededDigest own(String json) throws SQLException {
@@ -65,7 +65,7 @@ final class Ledger {
   /** Whether a client that stands at this cursor can be compared. */
   boolean isComparable(String cursor, String source) throws SQLException {
     return read(
-        "select caravan.is_comparable(?::jsonb, ?)",
+        "select caravan_internal.is_comparable(?::jsonb, ?)",
         row -> row.getBoolean(1),
         orNull(cursor),
         source);
@@ -74,7 +74,7 @@ final class Ledger {
   /** Those of these types of a client that central lacks. */
   Set<String> unknownTypes(Collection<String> types) throws SQLException {
     return Set.copyOf(
-        read("select caravan.unknown_types(?) as unknown", row -> texts(row, "unknown"), types));
+        read("select caravan_internal.unknown_types(?) as unknown", row -> texts(row, "unknown"), types));
   }
 
   /** Another hub could go on from here. */
@@ -98,20 +98,20 @@ final class Ledger {
 
   /** What the run has come to, in a line; empty: it is not worth one. */
   String progress() throws SQLException {
-    return read("select coalesce(caravan.progress(?), ''::text)", row -> row.getString(1), run);
+    return read("select coalesce(caravan_internal.progress(?), ''::text)", row -> row.getString(1), run);
   }
 
   /** Adds to what the run has to say. */
   void note(List<String> notes) throws SQLException, Ended {
     if (!notes.isEmpty()) {
-      write(connection -> call(connection, "select caravan.note(?, ?)", run, notes));
+      write(connection -> call(connection, "select caravan_internal.note(?, ?)", run, notes));
     }
   }
 
   /** Keeps the digest of the rows that are the client's own. */
   void keepOwn(SeededDigest own) throws SQLException, Ended {
     String json = Checkpoint.json(own);
-    write(connection -> call(connection, "select caravan.keep_own_digest(?, ?::jsonb)", run, json));
+    write(connection -> call(connection, "select caravan_internal.keep_own_digest(?, ?::jsonb)", run, json));
   }
 
   /**
@@ -124,24 +124,24 @@ final class Ledger {
     if (!keys.isEmpty() || !keyTexts.isEmpty()) {
       write(
           connection ->
-              call(connection, "select caravan.suspect_keys(?, ?, ?)", run, keys, keyTexts));
+              call(connection, "select caravan_internal.suspect_keys(?, ?, ?)", run, keys, keyTexts));
     }
   }
 
   /** Suspects keys that the client has noted, as far as they are keys of the source. */
   void suspectNoted(Collection<String> keys) throws SQLException, Ended {
-    write(connection -> call(connection, "select caravan.suspect_noted(?, ?)", run, keys));
+    write(connection -> call(connection, "select caravan_internal.suspect_noted(?, ?)", run, keys));
   }
 
   /** Takes those of the keys that the client has noted for surplus which are gone from central. */
   void suspectGone(Collection<String> keys) throws SQLException, Ended {
-    write(connection -> call(connection, "select caravan.suspect_gone(?, ?)", run, keys));
+    write(connection -> call(connection, "select caravan_internal.suspect_gone(?, ?)", run, keys));
   }
 
   /** The keys to look at next; none: all are decided, or change all the time. */
   Suspects toLookAt(Limits limits) throws SQLException {
     return read(
-        "select * from caravan.to_look_at(?, ?, ?)",
+        "select * from caravan_internal.to_look_at(?, ?, ?)",
         row -> new Suspects(texts(row, "keys"), row.getInt("looks"), texts(row, "refused")),
         run,
         limits.looked(),
@@ -152,7 +152,7 @@ final class Ledger {
   SinceLook sinceLook(List<String> keys, CentralRows central, ClientRows client)
       throws SQLException {
     return read(
-        "select * from caravan.since_look(?, ?, ?::pg_snapshot, ?::jsonb)",
+        "select * from caravan_internal.since_look(?, ?, ?::pg_snapshot, ?::jsonb)",
         row ->
             row.getBoolean("is_comparable")
                 ? new SinceLook(
@@ -169,7 +169,7 @@ final class Ledger {
     return write(
         connection ->
             Sql.of(
-                    "select caravan.judge_keys(?, ?, ?, ?::boolean[], ?, ?)",
+                    "select caravan_internal.judge_keys(?, ?, ?, ?::boolean[], ?, ?)",
                     run,
                     judged.stream().map(Judged::key).toList(),
                     judged.stream().map(each -> each.verdict().text()).toList(),
@@ -186,7 +186,7 @@ final class Ledger {
   /** How many keys are what. */
   Tally tally() throws SQLException {
     return read(
-        "select * from caravan.tally(?)",
+        "select * from caravan_internal.tally(?)",
         row ->
             new Tally(
                 row.getLong("missing"),
@@ -208,7 +208,7 @@ final class Ledger {
         connection ->
             call(
                 connection,
-                "select caravan.keep_findings(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "select caravan_internal.keep_findings(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 run,
                 found.compared(),
                 found.missing(),
@@ -223,12 +223,12 @@ final class Ledger {
 
   /** Has what was found to differ sent once more. */
   void repair(Checkpoint checkpoint) throws SQLException, Ended {
-    write(checkpoint, connection -> call(connection, "select caravan.repair(?)", run));
+    write(checkpoint, connection -> call(connection, "select caravan_internal.repair(?)", run));
   }
 
   /** Ends the run, in this state and with these words. */
   void end(String state, String note) throws SQLException, Ended {
-    write(connection -> call(connection, "select caravan.end_run(?, ?, ?)", run, state, note));
+    write(connection -> call(connection, "select caravan_internal.end_run(?, ?, ?)", run, state, note));
   }
 
   /** Ends the run, which has come through. */
@@ -238,7 +238,7 @@ final class Ledger {
         connection ->
             call(
                 connection,
-                "select caravan.finish_run(?, ?, ?, ?, ?)",
+                "select caravan_internal.finish_run(?, ?, ?, ?, ?)",
                 run,
                 isEqual,
                 repaired,
@@ -283,7 +283,7 @@ final class Ledger {
     }
     Kept kept =
         Sql.of(
-                "select coalesce(step, 0), coalesce(rests, false) from caravan.keep_on(?, ?, ?, ?::jsonb, ?, ?)",
+                "select coalesce(step, 0), coalesce(rests, false) from caravan_internal.keep_on(?, ?, ?, ?::jsonb, ?, ?)",
                 run,
                 hub,
                 step,

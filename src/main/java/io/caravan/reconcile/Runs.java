@@ -12,8 +12,8 @@ import javax.sql.DataSource;
 /** The runs, as central keeps them. It says which of them is due, and which hub works for it. */
 final class Runs {
   private static final String CLAIM =
-      "select * from caravan.claim_run(?, ?::jsonb, ?, ?, ?, ?::interval)";
-  private static final String FAILED = "select caravan.run_failed(?, ?, ?)";
+      "select * from caravan_internal.claim_run(?, ?::jsonb, ?, ?, ?, ?::interval)";
+  private static final String FAILED = "select caravan_internal.run_failed(?, ?, ?)";
 
   private final DataSource central;
   private final String hub;

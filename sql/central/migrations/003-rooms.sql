@@ -1,0 +1,37 @@
+-- What people need not see moves to the schema caravan_internal.
+-- The log stays where it is, and so do the functions that write into it, until the triggers of their source are made again:
+-- who writes to a source would have to wait.
+do $migration$
+declare
+  made record;
+begin
+  if not caravan_internal.begins(3, 'rooms behind the door') then
+    return;
+  end if;
+
+  perform caravan_internal.lock_calmly(array[
+    'caravan.life', 'caravan.history', 'caravan.cleaning', 'caravan.superseded', 'caravan.milestone', 'caravan.hub_client',
+    'caravan.suspect'
+  ]::regclass[], 'access exclusive');
+  alter table caravan.life set schema caravan_internal;
+  alter table caravan.history set schema caravan_internal;
+  alter table caravan.cleaning set schema caravan_internal;
+  alter table caravan.superseded set schema caravan_internal;
+  alter table caravan.milestone set schema caravan_internal;
+  alter table caravan.hub_client set schema caravan_internal;
+  alter table caravan.suspect set schema caravan_internal;
+
+  -- What reads the rows of a source. It is found by its name, also where a source can't be made again.
+  for made in
+    select 'view' as kind, oid::regclass::text as name
+    from pg_class
+    where relnamespace = 'caravan'::regnamespace and relkind = 'v' and relname ~ '^rows_[0-9]+$'
+    union all
+    select 'function', oid::regprocedure::text
+    from pg_proc
+    where pronamespace = 'caravan'::regnamespace and proname ~ '^(typed|spelled|scan|found)_[0-9]+$'
+  loop
+    execute format('alter %s %s set schema caravan_internal', made.kind, made.name);
+  end loop;
+end
+$migration$;
