@@ -77,7 +77,7 @@ begin
       else ''
     end;
     ring := case
-      when source.payload = 'key' then $sql$if caravan_internal.is_to_ring() then
+      when source.payload = 'key' then $sql$if caravan_internal.must_notify() then
           perform caravan_internal.ring(%1$L, %2$L, %3$s);
         end if;$sql$
       when event in ('insert', 'update') then 'perform caravan_internal.ring(%1$L, %2$L, %3$s, new_row::json, true);'

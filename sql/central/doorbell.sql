@@ -1,61 +1,61 @@
 -- The doorbell: tells the hub that there are changes. It carries nothing that the hub relies on.
 --
--- It rings only while the hub sleeps, for commits that NOTIFY wait for each other. A hub that sleeps holds the advisory lock
--- K exclusively. A transaction that can share it does not ring, and shares it until its end. So a hub that is granted K
--- can see all changes that nobody has rung for: it reads once more, and sleeps.
+-- It rings only while the hub sleeps, because commits that NOTIFY wait for each other. A hub that sleeps holds the sleep lock
+-- exclusively. A transaction that can share the lock does not ring, and shares it until its end. So a hub that is granted the
+-- lock can see all changes that nobody has rung for: it reads once more, and sleeps.
 
--- The lock K. (Advisory locks are a database's own.)
-create or replace function caravan_internal.k()
+-- An advisory lock. Each database has its own.
+create or replace function caravan_internal.sleep_lock()
 returns bigint
 language sql
 immutable
 parallel safe
 return 7165065861814019950;
-comment on function caravan_internal.k is 'The advisory lock that a sleeping hub holds';
+comment on function caravan_internal.sleep_lock is 'The advisory lock that a sleeping hub holds';
 
 -- Tries to fall asleep:
---   granted  this session now holds K
---   held     another hub sleeps: whatever it is rung for, all hear
+--   granted  this session now holds the sleep lock
+--   held     another hub sleeps: every hub hears each notification
 --   busy     there are transactions that have not rung and have not ended
--- To be called while this session does not hold K.
+-- Call it while this session does not hold the sleep lock.
 create or replace function caravan_internal.fall_asleep()
 returns text
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when pg_try_advisory_lock(caravan_internal.k()) then 'granted'
+    when pg_try_advisory_lock(caravan_internal.sleep_lock()) then 'granted'
     when exists (
       select from pg_locks
       where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
         and database = (select oid from pg_database where datname = current_database())
-        and (classid::bigint << 32 | objid::bigint) = caravan_internal.k() and objsubid = 1
+        and (classid::bigint << 32 | objid::bigint) = caravan_internal.sleep_lock() and objsubid = 1
     ) then 'held'
     else 'busy'
   end
 $$;
 comment on function caravan_internal.fall_asleep is 'From now on the doorbell rings, if the result is granted or held';
 
--- Wakes up, if this session holds K: from now on nobody rings.
+-- Wakes up, if this session holds the sleep lock: from now on nobody rings.
 create or replace function caravan_internal.wake_up()
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  select pg_advisory_unlock(caravan_internal.k())
+  select pg_advisory_unlock(caravan_internal.sleep_lock())
 $$;
 comment on function caravan_internal.wake_up is 'From now on the doorbell does not ring';
 
--- For a hub that is awake: whether there are changes that were not visible in a snapshot; what is visible now.
-create or replace function caravan_internal.news(since pg_snapshot, out news boolean, out snapshot pg_snapshot)
+-- For a hub that is awake: whether there are changes that were not visible in a snapshot; and what is visible now.
+create or replace function caravan_internal.changes_since(since pg_snapshot, out changed boolean, out snapshot pg_snapshot)
 language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off  -- PostgreSQL takes much of a log that it has not analyzed yet for new
+set enable_seqscan = off  -- the planner overestimates the new rows of a log that was never analyzed
 as $$
 begin
-  news := since is null
+  changed := since is null
     or exists (select from caravan.change where xid >= pg_snapshot_xmax(since))
     or exists (
       select
@@ -66,18 +66,18 @@ begin
   snapshot := pg_current_snapshot();
 end
 $$;
-comment on function caravan_internal.news is 'Whether there are changes that a snapshot did not show';
+comment on function caravan_internal.changes_since is 'Whether there are changes that a snapshot did not show';
 
--- Whether this transaction has to ring: it has not yet, and the hub sleeps. Otherwise it shares K from now on.
+-- Whether this transaction has to ring: it has not yet, and the hub sleeps. Otherwise it shares the sleep lock from now on.
 -- Inlined into the trigger functions, it costs next to nothing.
 -- Relies on: a lock that a transaction has already is granted without looking at others that wait for it. And
 -- set_config(…, is_local => true) ends with the transaction, and is undone by a rollback to a savepoint, just as the
--- NOTIFY is, and the sharing of K.
-create or replace function caravan_internal.is_to_ring()
+-- NOTIFY is, and the sharing of the lock.
+create or replace function caravan_internal.must_notify()
 returns boolean
 language sql
 return coalesce(current_setting('caravan.rung', true), '') = ''
-  and not pg_try_advisory_xact_lock_shared(caravan_internal.k());
+  and not pg_try_advisory_xact_lock_shared(caravan_internal.sleep_lock());
 
 -- Rings once a transaction, if the hub sleeps. For a source tracked with payload => 'row' it rings for each change, with
 -- the row, 200 times a transaction and then once more without a key: many different payloads cost a commit dearly.
@@ -100,7 +100,7 @@ declare
   bell text := plain;
 begin
   -- A full queue would make the user's COMMIT fail. The hub's tick finds the change without a bell.
-  if rings > most_rings or not each_change and not caravan_internal.is_to_ring() or pg_notification_queue_usage() > 0.5 then
+  if rings > most_rings or not each_change and not caravan_internal.must_notify() or pg_notification_queue_usage() > 0.5 then
     return;
   end if;
   perform set_config('caravan.rung', (rings + 1)::text, true);

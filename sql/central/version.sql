@@ -96,7 +96,7 @@ begin
   select string_agg(oid::regprocedure::text, ', ') into old
   from pg_proc
   where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and proname !~ '_[0-9]+$'
-    and proname not in ('version', 'k', 'is_to_ring', 'ring', 'nothing');
+    and proname not in ('version', 'nothing', 'ring', 'must_notify', 'sleep_lock', 'is_to_ring', 'k');
   if old is not null then
     execute 'drop function ' || old;
   end if;

@@ -159,7 +159,7 @@ final class Watch {
   private boolean ask(long now) throws SQLException {
     String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
     try (ResultSet answer =
-        statement.executeQuery("select news, snapshot from caravan_internal.news(" + since + ")")) {
+        statement.executeQuery("select changed, snapshot from caravan_internal.changes_since(" + since + ")")) {
       answer.next();
       pace(answer.getString(2), now);
       snapshot = answer.getString(2);

@@ -57,7 +57,7 @@ class CursorTest {
     assertThat(readAll()).isEmpty();
     assertThat(
             central.value(
-                "select news from (select snapshot from caravan_internal.news(null)) as s, caravan_internal.news(s.snapshot) as n"))
+                "select changed from (select snapshot from caravan_internal.changes_since(null)) as s, caravan_internal.changes_since(s.snapshot) as n"))
         .isEqualTo("f");
     central.execute("update users set name = 'new' where id = 2");
     assertThat(readAll()).containsExactly("public.users [2]");
