@@ -53,7 +53,7 @@ $$;
 -- refused then.
 -- Raises CV003 rather than to store more than `most` open dead letters for a client: then something is wrong with the
 -- client, and not with the rows.
-create or replace function caravan_internal.bury(client text, refused jsonb, settled jsonb, most int)
+create or replace function caravan_internal.store_dead_letters(client text, refused jsonb, settled jsonb, most int)
 returns void
 language plpgsql
 security definer
@@ -77,7 +77,7 @@ begin
     from (
       select r.source, r.key from jsonb_to_recordset(refusals) as r (source text, key jsonb)
       union
-      select d.source, d.key from caravan.dead_letter d where d.client = bury.client and d.state = 'open'
+      select d.source, d.key from caravan.dead_letter d where d.client = store_dead_letters.client and d.state = 'open'
     ) as unresolved
   ) then
     select * into example from jsonb_to_record(refusals -> 0) as e (source text, key jsonb, message text);
@@ -88,7 +88,7 @@ begin
 
   with stored as (
     insert into caravan.dead_letter as d (client, source, key, sqlstate, message, state)
-    select bury.client, r.source, r.key, r.sqlstate, r.message,
+    select store_dead_letters.client, r.source, r.key, r.sqlstate, r.message,
       case when caravan_internal.depends_on_others(r.sqlstate) and r.key is not null then 'retrying' else 'open' end
     from jsonb_to_recordset(refusals) as r (source text, key jsonb, sqlstate text, message text)
     on conflict on constraint dead_letter_hash_unique do update
@@ -102,7 +102,7 @@ begin
   perform caravan_internal.touch(retried);
 end
 $$;
-comment on function caravan_internal.bury is 'Stores the changes that a client has refused as dead letters';
+comment on function caravan_internal.store_dead_letters is 'Stores the changes that a client has refused as dead letters';
 
 -- Resolves the dead letters whose keys a client has now taken: those of a page that it has applied, but for `refused`.
 -- That may have made room for others, so these are sent once more.

@@ -5,8 +5,8 @@ do $$
 declare
   -- In the order of the files.
   called_by_hubs constant text[] := '{
-    sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, find_problems, measure, bury, resolve,
-    resend, clean, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, own_digest, keep_own_digest, source_of_run,
+    sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, find_problems, measure, store_dead_letters,
+    resolve, resend, clean, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, own_digest, keep_own_digest, source_of_run,
     suspect_keys, suspect_noted, suspect_gone, to_look_at, since_look, judge_keys, tally, keep_findings, note, progress, repair,
     end_run, finish_run, run_failed}';
   called regprocedure;

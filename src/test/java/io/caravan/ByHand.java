@@ -143,7 +143,7 @@ final class ByHand implements AutoCloseable {
               .orElseThrow()) {
         call(
             central,
-            "select caravan_internal.bury(?, jsonb_build_array(jsonb_build_object('source', ?, 'key', ?::jsonb, 'sqlstate', ?, 'message', ?)), '[]', 1000)",
+            "select caravan_internal.store_dead_letters(?, jsonb_build_array(jsonb_build_object('source', ?, 'key', ?::jsonb, 'sqlstate', ?, 'message', ?)), '[]', 1000)",
             name,
             refusal.change().source(),
             refusal.change().key(),

@@ -379,7 +379,7 @@ class DoorbellTest {
     central.execute("truncate users");
     central.execute(
         """
-        select caravan_internal.bury('blog', '[{"source": "public.users", "key": [2], "sqlstate": "23503", "message": "no"}]', '[]', 9)
+        select caravan_internal.store_dead_letters('blog', '[{"source": "public.users", "key": [2], "sqlstate": "23503", "message": "no"}]', '[]', 9)
         """);
 
     assertThat(bells())

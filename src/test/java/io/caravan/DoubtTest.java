@@ -239,7 +239,7 @@ class DoubtTest {
     blogOf(100, 50);
     central.execute(
         """
-        select caravan_internal.bury('blog', '[{"source": "public.users", "key": [1], "sqlstate": "23514", "message": "bad"}]', '[]', 10);
+        select caravan_internal.store_dead_letters('blog', '[{"source": "public.users", "key": [1], "sqlstate": "23514", "message": "bad"}]', '[]', 10);
         select caravan.give_up('blog', 'public.users', '[1]', 'never mind');
         """);
     losesUsers(1);

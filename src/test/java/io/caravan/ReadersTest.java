@@ -16,9 +16,9 @@ import org.junit.jupiter.api.Test;
 
 /** The login of a hub can be limited to sources, in central. */
 class ReadersTest {
-  private static final String BURY =
+  private static final String STORE =
       """
-      select caravan_internal.bury('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
+      select caravan_internal.store_dead_letters('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
       """;
   private static final String RESOLVE = "select caravan_internal.resolve('%s', '{%s}', '[]')";
   private static final String MEASURED = "select dead_letters from caravan_internal.measure('{}', '{}', 1)";
@@ -145,16 +145,16 @@ class ReadersTest {
 
   @Test
   void aLimitedHubSpeaksOfNoDeadLettersButThoseOfWhatItWasAllowed() throws SQLException {
-    central.execute(BURY.formatted("shop", "salaries"));
+    central.execute(STORE.formatted("shop", "salaries"));
 
-    assertThatThrownBy(() -> asHub(BURY.formatted("blog", "salaries")))
+    assertThatThrownBy(() -> asHub(STORE.formatted("blog", "salaries")))
         .hasMessageContaining("may not read the source public.salaries");
     assertThatThrownBy(
             () -> asHub(RESOLVE.formatted("shop", "\"changes\": {\"public.salaries\": [[[1]]]}")))
         .hasMessageContaining("may not read the source public.salaries");
     assertThatThrownBy(() -> asHub(RESOLVE.formatted("shop", "\"cleared\": [\"public.salaries\"]")))
         .hasMessageContaining("may not read the source public.salaries");
-    asHub(BURY.formatted("blog", "users"));
+    asHub(STORE.formatted("blog", "users"));
     asHub(RESOLVE.formatted("blog", "\"changes\": {\"public.users\": [[[1], \"Ada\"]]}"));
 
     assertThat(letters()).isEqualTo("shop public.salaries open, blog public.users resolved");
@@ -163,13 +163,13 @@ class ReadersTest {
   @Test
   void aHubThatIsLimitedToClientsSpeaksForNoOther() throws SQLException {
     central.execute("select caravan.allow('%s', '{public.users}', '{blog}')".formatted(hub));
-    central.execute(BURY.formatted("shop", "users"));
+    central.execute(STORE.formatted("shop", "users"));
     String cursor = central.value("select jsonb_build_object('snapshot', pg_current_snapshot())");
 
     for (String client : new String[] {"shop", "*"}) {
       for (String call :
           new String[] {
-            BURY.formatted(client, "users"),
+            STORE.formatted(client, "users"),
             RESOLVE.formatted(client, "\"changes\": {\"public.users\": [[[1], \"Ada\"]]}"),
             "select caravan_internal.resend('%s', '%s')".formatted(client, cursor),
             CLAIM.formatted(client, "users")
@@ -179,7 +179,7 @@ class ReadersTest {
             .hasMessageContaining("select caravan.allow(");
       }
     }
-    asHub(BURY.formatted("blog", "users"));
+    asHub(STORE.formatted("blog", "users"));
     asHub("select caravan_internal.resend('blog', '%s')".formatted(cursor));
     asHub(CLAIM.formatted("blog", "users"));
 
@@ -189,7 +189,7 @@ class ReadersTest {
   @Test
   void aHubThatIsLimitedToClientsHearsOfTheDeadLettersOfNoOther() throws SQLException {
     for (String client : new String[] {"blog", "shop", "*"}) {
-      central.execute(BURY.formatted(client, "users"));
+      central.execute(STORE.formatted(client, "users"));
     }
     central.execute("select caravan.allow('%s', '{public.users}', '{blog}')".formatted(hub));
 
@@ -200,9 +200,9 @@ class ReadersTest {
 
   @Test
   void aHubThatIsLimitedToSourcesHearsOfNoDeadLettersOfOthers() throws SQLException {
-    central.execute(BURY.formatted("blog", "users"));
-    central.execute(BURY.formatted("blog", "salaries"));
-    central.execute(BURY.formatted("payroll", "salaries"));
+    central.execute(STORE.formatted("blog", "users"));
+    central.execute(STORE.formatted("blog", "salaries"));
+    central.execute(STORE.formatted("payroll", "salaries"));
 
     assertThat(asHub(MEASURED)).isEqualTo("{\"blog\": 1}");
     assertThat(asHub(REFUSING)).isEqualTo("blog");

@@ -105,7 +105,7 @@ class UntrustedClientTest {
     for (String key : List.of("[\"x\"]", "[1, 2]", "[\"1\"]", "[]", "{}", "7")) {
       central(
           """
-          select caravan_internal.bury('blog',
+          select caravan_internal.store_dead_letters('blog',
             '[{"source": "public.users", "key": %s, "sqlstate": "23505", "message": ""}]', '[]', 9)
           """
               .formatted(key));

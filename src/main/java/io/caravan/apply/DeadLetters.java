@@ -14,7 +14,7 @@ public final class DeadLetters {
   public static final String ALL = "*";
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String BURY = "select caravan_internal.bury(?, ?::jsonb, '[]', ?)";
+  private static final String STORE = "select caravan_internal.store_dead_letters(?, ?::jsonb, '[]', ?)";
   private static final String RESOLVE = "select caravan_internal.resolve(?, ?::jsonb, ?::jsonb)";
   private static final String RESEND = "select caravan_internal.resend(?, ?::jsonb)";
 
@@ -32,8 +32,8 @@ public final class DeadLetters {
    * @param most how many dead letters a client may have
    * @throws CentralFailure if that would be more, or if central can't be reached
    */
-  public void bury(String client, List<Refusal> refused, int most) throws CentralFailure {
-    CentralCall.run(central, BURY, client, json(refused), most);
+  public void store(String client, List<Refusal> refused, int most) throws CentralFailure {
+    CentralCall.run(central, STORE, client, json(refused), most);
   }
 
   /**

@@ -149,17 +149,17 @@ public final class Pump {
   }
 
   /** Stores these as dead letters of all clients. The page is applied without them. */
-  public void buryBreaches(@Variable("turn") Turn turn) throws CentralFailure {
-    deadLetters.bury(DeadLetters.ALL, turn.breaches, turn.mostDeadLetters);
+  public void storeBreaches(@Variable("turn") Turn turn) throws CentralFailure {
+    deadLetters.store(DeadLetters.ALL, turn.breaches, turn.mostDeadLetters);
     reads.refused(DeadLetters.ALL);
     log(turn).warn("skipped: {}", told(turn.breaches.get(0)));
   }
 
   /** Stores the rows that are too large to be sent as dead letters of this client. */
-  public void buryOversized(@Variable("turn") Turn turn) throws CentralFailure {
+  public void storeOversized(@Variable("turn") Turn turn) throws CentralFailure {
     List<Refusal> refused =
         turn.text.oversized().stream().map(row -> tooLarge(row, reads.largestRow())).toList();
-    bury(turn, refused);
+    storeLetters(turn, refused);
   }
 
   private static Refusal tooLarge(PageText.Oversized row, int largest) {
@@ -228,11 +228,11 @@ public final class Pump {
             turn.text,
             turn.breaches,
             turn.mayGrow(),
-            refused -> bury(turn, refused));
+            refused -> storeLetters(turn, refused));
   }
 
-  private void bury(Turn turn, List<Refusal> refused) throws CentralFailure {
-    deadLetters.bury(turn.client, refused, turn.mostDeadLetters);
+  private void storeLetters(Turn turn, List<Refusal> refused) throws CentralFailure {
+    deadLetters.store(turn.client, refused, turn.mostDeadLetters);
     reads.refused(turn.client);
     counters.refused(turn.client, refused.size());
     log(turn).warn("{} refused: {}", refused.size(), told(refused.get(0)));
