@@ -5,7 +5,7 @@
 --   given up   somebody said that it shall rest
 
 -- Puts keys into the change log once more: they are read anew and come to every client, where equal rows cost nothing.
-create or replace function caravan_internal.touch(letters caravan.dead_letter[])
+create or replace function caravan_internal.requeue(letters caravan.dead_letter[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -33,16 +33,16 @@ as $$
 $$;
 
 -- Sends a client once more what it refused because of other rows: these may have gone or come just now.
-create or replace function caravan_internal.touch_dependent(client text)
+create or replace function caravan_internal.requeue_dependent(client text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform caravan_internal.touch(array(
+  perform caravan_internal.requeue(array(
     select d
     from caravan.dead_letter d
-    where d.client = touch_dependent.client and d.state in ('retrying', 'open') and caravan_internal.depends_on_others(d.sqlstate)
+    where d.client = requeue_dependent.client and d.state in ('retrying', 'open') and caravan_internal.depends_on_others(d.sqlstate)
   ));
 end
 $$;
@@ -99,7 +99,7 @@ begin
     returning d.*
   )
   select array_agg(s::caravan.dead_letter) into retried from stored s where s.state = 'retrying';
-  perform caravan_internal.touch(retried);
+  perform caravan_internal.requeue(retried);
 end
 $$;
 comment on function caravan_internal.store_dead_letters is 'Stores the changes that a client has refused as dead letters';
@@ -127,7 +127,7 @@ begin
       where r.source = d.source and r.key is not distinct from d.key
     );
   if found then
-    perform caravan_internal.touch_dependent(client);
+    perform caravan_internal.requeue_dependent(client);
   end if;
 end
 $$;
@@ -148,7 +148,7 @@ declare
   after constant bigint := cursor #>> '{window,after}';
 begin
   perform caravan_internal.check_hub(client, '{}');
-  perform caravan_internal.touch(array(
+  perform caravan_internal.requeue(array(
     with new as materialized (
       select * from caravan.change where xid >= pg_snapshot_xmax(since)
       union all
@@ -188,7 +188,7 @@ declare
       and (replay.sqlstate is null or d.sqlstate = replay.sqlstate)
   );
 begin
-  perform caravan_internal.touch(letters);
+  perform caravan_internal.requeue(letters);
   return cardinality(letters);
 end
 $$;

@@ -51,7 +51,7 @@ begin
   end if;
   -- What was repaired may have made room for others.
   if repaired > 0 then
-    perform caravan_internal.touch_dependent(r.client);
+    perform caravan_internal.requeue_dependent(r.client);
   end if;
   -- Of those that have only verified, the last one is enough.
   delete from caravan.reconciliation o

@@ -93,7 +93,7 @@ begin
   set doubt = doubt.reason,
     doubted_at = noted + (cardinality(sources) - array_position(sources, v.source)) * interval '1 microsecond'
   where v.client = doubt.client and v.source = any (sources);
-  perform caravan_internal.touch(array(
+  perform caravan_internal.requeue(array(
     select d
     from caravan.dead_letter d
     where d.client in (doubt.client, '*') and d.source = any (sources) and d.key is not null and d.state <> 'resolved'
