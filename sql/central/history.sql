@@ -12,7 +12,7 @@ begin
   return concat_ws('/',
     (select system_identifier from pg_control_system()),
     left(pg_walfile_name(pg_current_wal_lsn()), 8),
-    (select id from caravan_internal.life),
+    (select id from caravan_internal.incarnation),
     (select oid from pg_database where datname = current_database()),
     'caravan.change'::regclass::oid);
 end
@@ -35,8 +35,8 @@ declare
   server_start constant timestamptz := pg_postmaster_start_time();
   noted caravan_internal.history;
 begin
-  if not exists (select from caravan_internal.life) then
-    insert into caravan_internal.life default values on conflict do nothing;
+  if not exists (select from caravan_internal.incarnation) then
+    insert into caravan_internal.incarnation default values on conflict do nothing;
   end if;
   this_epoch := caravan_internal.epoch();
   select * into noted from caravan_internal.history;

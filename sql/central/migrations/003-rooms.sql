@@ -1,4 +1,4 @@
--- What people need not see moves to the schema caravan_internal.
+-- What people need not see moves to the schema caravan_internal, and gets a name that tells what it is.
 -- The log stays where it is, and so do the functions that write into it, until the triggers of their source are made again:
 -- who writes to a source would have to wait.
 do $migration$
@@ -13,7 +13,10 @@ begin
     'caravan.life', 'caravan.history', 'caravan.cleaning', 'caravan.superseded', 'caravan.milestone', 'caravan.hub_client',
     'caravan.suspect'
   ]::regclass[], 'access exclusive');
-  alter table caravan.life set schema caravan_internal;
+  alter table caravan.life rename to incarnation;
+  alter table caravan.incarnation rename constraint life_pk to incarnation_pk;
+  alter table caravan.incarnation rename constraint life_only_one to incarnation_only_one;
+  alter table caravan.incarnation set schema caravan_internal;
   alter table caravan.history set schema caravan_internal;
   alter table caravan.cleaning set schema caravan_internal;
   alter table caravan.superseded set schema caravan_internal;

@@ -267,7 +267,7 @@ class DoubtTest {
     client.makeTables();
     client.execute(tags);
     pump();
-    central.execute("delete from tags where n = 7; delete from caravan_internal.life");
+    central.execute("delete from tags where n = 7; delete from caravan_internal.incarnation");
 
     pumpAndCompare();
 
@@ -291,7 +291,7 @@ class DoubtTest {
 
   /** The first ones, as when an older backup is restored. */
   private void losesUsers(int count) {
-    central.execute("delete from users where id <= " + count + "; delete from caravan_internal.life");
+    central.execute("delete from users where id <= " + count + "; delete from caravan_internal.incarnation");
   }
 
   private void confirm() {

@@ -124,7 +124,7 @@ class SurplusTest extends WithBlog {
         """
         delete from players where id <= 500;
         delete from teams where id <= 20;
-        delete from caravan_internal.life;
+        delete from caravan_internal.incarnation;
         """);
     caravan.start();
     String waiting =

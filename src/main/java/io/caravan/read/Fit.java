@@ -14,7 +14,7 @@ final class Fit {
       fit as materialized (
         select h.epoch = g.epoch and h.started = pg_catalog.pg_postmaster_start_time()
             and h.epoch = pg_catalog.concat_ws('/', pg_catalog.split_part(h.epoch, '/', 1),
-              pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan_internal.life),
+              pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan_internal.incarnation),
               pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan_internal.history'), '/', -2), 'caravan.change'::regclass::oid)
             and pg_catalog.pg_snapshot_xmax(coalesce(g.upto, g.since)) <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
             and (g.seen is null or exists (select from caravan_internal.milestone as m where m.at = g.seen))

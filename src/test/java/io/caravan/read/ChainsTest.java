@@ -234,7 +234,7 @@ class ChainsTest {
     Client blog = new Client("blog");
     central.execute("update users set name = 'Countess' where id = 1");
     blog.next(System.nanoTime());
-    central.execute("delete from caravan_internal.life"); // as a crash does
+    central.execute("delete from caravan_internal.incarnation"); // as a crash does
     Client forum = new Client("forum");
     central.execute("update users set name = 'Rob' where id = 2");
     bounds.clear();
@@ -249,7 +249,7 @@ class ChainsTest {
     Client shop = blog.twin("shop");
     central.execute("update users set name = 'Countess' where id = 1");
     blog.next(System.nanoTime());
-    central.execute("delete from caravan_internal.life");
+    central.execute("delete from caravan_internal.incarnation");
 
     blog.next(System.nanoTime());
     String page = shop.next(System.nanoTime());
