@@ -73,13 +73,13 @@ declare
 begin
   perform caravan_internal.note_history();
   last := coalesce((select max(id) from caravan.change), 0);
-  expired := (select max(m.newest) from caravan_internal.milestone m where m.at < now() - keep);
+  expired := (select max(m.newest) from caravan_internal.watermark m where m.at < now() - keep);
   select * into state from caravan_internal.cleaning for update skip locked;
   if not found then
     return 0;
   end if;
-  insert into caravan_internal.milestone (newest)
-  select last where not exists (select from caravan_internal.milestone m where m.at > now() - interval '1 minute');
+  insert into caravan_internal.watermark (newest)
+  select last where not exists (select from caravan_internal.watermark m where m.at > now() - interval '1 minute');
 
   if not exists (select from caravan_internal.superseded) then
     if last - state.newest <= greatest(state.kept, 10000) then
@@ -101,7 +101,7 @@ begin
     set newest = last,
       kept = (select count(*) from caravan.change) - (select coalesce(sum(entries), 0) from marked),
       horizon = greatest(c.horizon, (select max(xid) from gone));
-    delete from caravan_internal.milestone m where m.newest < expired;
+    delete from caravan_internal.watermark m where m.newest < expired;
   end if;
 
   with taken as (

@@ -20,7 +20,7 @@ $$;
 
 -- Notes which history this is, before anything is read from it. Two things are not to be seen in the epoch, and would cost
 -- every client a fill if they were: that the server was started again, perhaps with a copy of its files from before; and
--- so a start is a milestone, which no cursor knows that another start has given out. And what was kept in another history,
+-- so a start is a watermark, which no cursor knows that another start has given out. And what was kept in another history,
 -- from which a dump came, has transaction ids that mean nothing here, or will come to mean something: all clients are
 -- compared with this one from its beginning, and need none of it.
 -- Whoever starts to read waits until this is noted, and committed.
@@ -60,9 +60,9 @@ begin
       update caravan_internal.cleaning set newest = 0, kept = 0;
     end if;
   end if;
-  insert into caravan_internal.milestone (at, newest)
+  insert into caravan_internal.watermark (at, newest)
   select greatest(clock_timestamp(), max(m.at) + interval '1 microsecond'), (select coalesce(max(id), 0) from caravan.change)
-  from caravan_internal.milestone m;
+  from caravan_internal.watermark m;
   update caravan_internal.history h set epoch = this_epoch, started = server_start;
 end
 $$;
@@ -82,7 +82,7 @@ $$;
 comment on function caravan_internal.shows_all_of is 'Whether all that is visible in one snapshot is visible in another';
 
 -- Whether a cursor belongs to this history of central: not to another one, nor to a future that a restored backup has
--- not lived (it knows a transaction or a milestone that never was), nor to a past whose deletions are forgotten.
+-- not lived (it knows a transaction or a watermark that never was), nor to a past whose deletions are forgotten.
 create or replace function caravan_internal.is_known(cursor jsonb)
 returns boolean
 language plpgsql
@@ -92,11 +92,11 @@ as $$
 declare
   since constant pg_snapshot := cursor ->> 'snapshot';
   upto constant pg_snapshot := coalesce(cursor #>> '{window,upto}', cursor ->> 'snapshot');
-  seen constant timestamptz := cursor ->> 'milestone';
+  seen constant timestamptz := coalesce(cursor ->> 'watermark', cursor ->> 'milestone');  -- as an older hub has called it
 begin
   return cursor ->> 'epoch' = (select h.epoch from caravan_internal.history h)
     and pg_snapshot_xmax(upto) <= pg_snapshot_xmax(pg_current_snapshot())
-    and (seen is null or exists (select from caravan_internal.milestone m where m.at = seen))
+    and (seen is null or exists (select from caravan_internal.watermark m where m.at = seen))
     and pg_snapshot_xmin(since) > (select horizon from caravan_internal.cleaning);
 end
 $$;

@@ -28,7 +28,7 @@ begin
     execute format('grant select on caravan.problems to %I', role);
     execute format('grant select (id, xid) on caravan.change to %I', role);
     execute format('grant select on caravan_internal.log, caravan_internal.tracked, caravan_internal.refusing,
-      caravan_internal.history, caravan_internal.incarnation, caravan_internal.cleaning, caravan_internal.milestone to %I', role);
+      caravan_internal.history, caravan_internal.incarnation, caravan_internal.cleaning, caravan_internal.watermark to %I', role);
     for called in
       select oid from pg_proc where pronamespace = 'caravan_internal'::regnamespace and proname = any (called_by_hubs)
     loop

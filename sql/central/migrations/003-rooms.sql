@@ -20,7 +20,9 @@ begin
   alter table caravan.history set schema caravan_internal;
   alter table caravan.cleaning set schema caravan_internal;
   alter table caravan.superseded set schema caravan_internal;
-  alter table caravan.milestone set schema caravan_internal;
+  alter table caravan.milestone rename to watermark;
+  alter table caravan.watermark rename constraint milestone_pk to watermark_pk;
+  alter table caravan.watermark set schema caravan_internal;
   alter table caravan.hub_client set schema caravan_internal;
   alter table caravan.suspect set schema caravan_internal;
 

@@ -112,7 +112,7 @@ class CleanTest {
     assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
         .isEqualTo(100);
 
-    central.execute("update caravan_internal.milestone set at = at - interval '40 days'");
+    central.execute("update caravan_internal.watermark set at = at - interval '40 days'");
     central.execute("update users set name = 'newer'; update users set name = 'newest'");
     clean();
 

@@ -33,6 +33,17 @@ class CursorTest {
   }
 
   @Test
+  void theWatermarkThatAnOlderHubHasNotedIsKept() {
+    String watermark = "2026-11-27T03:00:00+00:00";
+
+    Cursor older =
+        Cursor.parse(
+            "{\"epoch\": \"e\", \"snapshot\": \"1:1:\", \"milestone\": \"%s\"}".formatted(watermark));
+
+    assertThat(Cursor.parse(older.json()).watermark()).isEqualTo(watermark);
+  }
+
+  @Test
   void aCursorWithinAWindowOfTheFutureIsNotKnown() {
     users(3);
     readAll();
@@ -41,7 +52,7 @@ class CursorTest {
     cursor =
         cursor.at(
             cursor.snapshot(),
-            cursor.milestone(),
+            cursor.watermark(),
             new Cursor.Window(FUTURE + ":" + FUTURE + ":", 0, cursor.window().last()));
 
     assertThat(readAll()).containsExactly("all 3 rows of public.users, in");
@@ -179,7 +190,7 @@ class CursorTest {
   /** What is dumped and restored into a new cluster keeps the transaction ids of the old one. */
   private void arriveInAnotherCluster() {
     central.execute(
-        "update caravan.change set xid = '%1$s'; update caravan_internal.milestone set xid = '%1$s'"
+        "update caravan.change set xid = '%1$s'; update caravan_internal.watermark set xid = '%1$s'"
             .formatted(FUTURE));
     copy();
   }
@@ -193,7 +204,7 @@ class CursorTest {
 
   private void forgetDeletions() {
     central.execute("select caravan_internal.clean()");
-    central.execute("update caravan_internal.milestone set at = at - interval '40 days'");
+    central.execute("update caravan_internal.watermark set at = at - interval '40 days'");
     central.execute("update users set name = 'a' where id > 100");
     central.execute("update users set name = 'b' where id > 100");
     while (!central.value("select caravan_internal.clean(100000)").equals("0")) {}

@@ -14,15 +14,18 @@ import java.util.regex.Pattern;
  * @param epoch which history of central it belongs to
  * @param snapshot the client reflects every change that is visible in it; as PostgreSQL writes a
  *     {@code pg_snapshot}
- * @param milestone the last one that there was when the page was read; null: there was none
+ * @param watermark the last one that there was when the page was read; null: there was none
  * @param filled source → the mark of the mapping that it was filled with; null in a page that
  *     leaves the client's as it is
  * @param fill the source that is being filled; null: none is
  * @param window within a backlog; null: the client is not
  */
 public record Cursor(
-    String epoch, String snapshot, String milestone, JsonNode filled, Fill fill, Window window) {
+    String epoch, String snapshot, String watermark, JsonNode filled, Fill fill, Window window) {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String WATERMARK = "watermark";
+  // As an older hub has called it.
+  private static final String OLD_WATERMARK = "milestone";
   private static final Pattern SNAPSHOT =
       Pattern.compile("([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):((?:[0-9]{1,18},)*[0-9]{1,18})?");
 
@@ -124,7 +127,7 @@ public record Cursor(
     return new Cursor(
         cursor.epoch,
         cursor.snapshot,
-        cursor.milestone,
+        cursor.watermark,
         cursor.filled,
         cursor.fill != null && cursor.fill.isOfOne(sources) ? cursor.fill : null,
         cursor.window);
@@ -135,7 +138,7 @@ public record Cursor(
     return new Cursor(
         parts.path("epoch").asText(),
         parts.path("snapshot").asText(),
-        parts.path("milestone").asText(null),
+        parts.path(parts.has(OLD_WATERMARK) ? OLD_WATERMARK : WATERMARK).asText(null),
         parts.get("filled"),
         parts.path("fill").isObject() ? Fill.of(parts.get("fill")) : null,
         window == null
@@ -168,32 +171,32 @@ public record Cursor(
 
   /** The same without what is the client's own: what it was filled with. */
   public Cursor withoutFilled() {
-    return new Cursor(epoch, snapshot, milestone, null, fill, window);
+    return new Cursor(epoch, snapshot, watermark, null, fill, window);
   }
 
   /** The same, further in its fill. */
-  public Cursor filling(String newMilestone, Fill newFill) {
-    return new Cursor(epoch, snapshot, newMilestone, filled, newFill, window);
+  public Cursor filling(String newWatermark, Fill newFill) {
+    return new Cursor(epoch, snapshot, newWatermark, filled, newFill, window);
   }
 
   /** The same when the fill is done. */
-  public Cursor filled(String newMilestone) {
+  public Cursor filled(String newWatermark) {
     ObjectNode marks = filled == null ? JSON.createObjectNode() : filled.deepCopy();
     marks.put(fill.source, fill.mark);
-    return new Cursor(epoch, snapshot, newMilestone, marks, null, window);
+    return new Cursor(epoch, snapshot, newWatermark, marks, null, window);
   }
 
   /** The same, but at another place of the log. */
-  public Cursor at(String newSnapshot, String newMilestone, Window newWindow) {
-    return new Cursor(epoch, newSnapshot, newMilestone, filled, fill, newWindow);
+  public Cursor at(String newSnapshot, String newWatermark, Window newWindow) {
+    return new Cursor(epoch, newSnapshot, newWatermark, filled, fill, newWindow);
   }
 
   /** As JSON. */
   public String json() {
     ObjectNode json = JSON.createObjectNode();
     json.put("epoch", epoch).put("snapshot", snapshot);
-    if (milestone != null) {
-      json.put("milestone", milestone);
+    if (watermark != null) {
+      json.put(WATERMARK, watermark);
     }
     if (filled != null) {
       json.set("filled", filled);

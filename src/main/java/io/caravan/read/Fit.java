@@ -17,7 +17,7 @@ final class Fit {
               pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), (select id from caravan_internal.incarnation),
               pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan_internal.history'), '/', -2), 'caravan.change'::regclass::oid)
             and pg_catalog.pg_snapshot_xmax(coalesce(g.upto, g.since)) <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-            and (g.seen is null or exists (select from caravan_internal.milestone as m where m.at = g.seen))
+            and (g.seen is null or exists (select from caravan_internal.watermark as m where m.at = g.seen))
             and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan_internal.cleaning)
             and (select pg_catalog.count(*) from caravan_internal.tracked as t where t.state in (%1$s)) = %2$d as fits,
           %3$s as is_set
@@ -28,7 +28,7 @@ final class Fit {
 
   /**
    * A part of a query in SQL, {@code fit (fits, is_set)}. It is over another part, {@code given
-   * (epoch, since, upto, seen)}: the cursor's epoch, snapshot, window and milestone.
+   * (epoch, since, upto, seen)}: the cursor's epoch, snapshot, window and watermark.
    */
   static String sql(List<Tracked> sources) {
     return FIT.formatted(

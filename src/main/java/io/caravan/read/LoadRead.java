@@ -63,7 +63,7 @@ final class LoadRead {
           new Parameters(query)
               .text(cursor.epoch())
               .text(cursor.snapshot())
-              .text(cursor.milestone())
+              .text(cursor.watermark())
               .text(cursor.fill().since())
               .id(bounds.bytes());
       if (after != null) {

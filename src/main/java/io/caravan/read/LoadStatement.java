@@ -19,7 +19,7 @@ final class LoadStatement {
         select ?::text as epoch, ?::pg_catalog.pg_snapshot as since, null::pg_catalog.pg_snapshot as upto,
           ?::timestamptz as seen, ?::timestamptz as began, ?::bigint as most_bytes
       ), %1$s
-      select array[fits::text, is_set::text, (select pg_catalog.to_json(pg_catalog.max(m.at)) #>> '{}' from caravan_internal.milestone as m),
+      select array[fits::text, is_set::text, (select pg_catalog.to_json(pg_catalog.max(m.at)) #>> '{}' from caravan_internal.watermark as m),
           (select pg_catalog.string_agg(client, E'\n') from caravan_internal.refusing),
           extract(epoch from pg_catalog.clock_timestamp() - began)::text] as head,
         null::text as key, null::text as "row", null::bigint as bytes
@@ -41,7 +41,7 @@ final class LoadStatement {
   private LoadStatement() {}
 
   /**
-   * The query. Parameters: epoch, since, milestone, when the load began, bytes; the last key, if
+   * The query. Parameters: epoch, since, watermark, when the load began, bytes; the last key, if
    * there is one; how many rows.
    *
    * @param described the columns that are wanted

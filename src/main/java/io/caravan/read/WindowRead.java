@@ -77,7 +77,7 @@ final class WindowRead {
               .text(cursor.snapshot())
               .text(isFirst ? null : cursor.window().upto())
               .text(until)
-              .text(cursor.milestone())
+              .text(cursor.watermark())
               .number(rowsOfIt)
               .number(bounds.bytes());
       if (isFirst) {
@@ -146,9 +146,9 @@ final class WindowRead {
         isUnfinished
             ? cursor.at(
                 cursor.snapshot(),
-                head.milestone,
+                head.watermark,
                 new Cursor.Window(head.upto, position, window == null ? head.last : window.last()))
-            : cursor.at(head.upto, head.milestone, null);
+            : cursor.at(head.upto, head.watermark, null);
     String progress = page.isEmpty() ? null : page.progress();
     // The last page of a window moves the cursor, even if it brings nothing. And so that a client
     // for which nothing ever changes does not fall behind what caravan_internal.clean forgets, it is moved
@@ -173,7 +173,7 @@ final class WindowRead {
    * @param found how many changes there are for the page
    * @param others over how many ids the changes of all sources go, if that was looked for; or 0
    * @param last the id of the window's last change; 0 where there is none
-   * @param milestone the last one; null: there is none
+   * @param watermark the last one; null: there is none
    * @param isBehind whether the cursor has an old one
    * @param refusing the clients that have unresolved dead letters
    * @param keys how many keys these changes are of; what is read may be fewer, for their size
@@ -183,7 +183,7 @@ final class WindowRead {
       int found,
       long others,
       long last,
-      String milestone,
+      String watermark,
       boolean isBehind,
       Set<String> refusing,
       int keys) {

@@ -73,8 +73,8 @@ final class WindowStatement {
         select pg_catalog.max(id) as id, source, key from next group by source, key order by 1
       ), size as materialized (
         select pg_catalog.count(*) as n, pg_catalog.max(id) as last from next
-      ), milestone as materialized (
-        select pg_catalog.max(at) as at from caravan_internal.milestone
+      ), watermark as materialized (
+        select pg_catalog.max(at) as at from caravan_internal.watermark
       )
       select array[fits::text, is_set::text, (select upto::text from bound), size.n::text,
           case when fits and is_set and size.n in (0, most) then (select (last - after)::text from edge) end,
@@ -83,7 +83,7 @@ final class WindowStatement {
           (select pg_catalog.string_agg(client, E'\\n') from caravan_internal.refusing), (select pg_catalog.count(*)::text from newest)] as head,
         null::bigint as id, null::int as source, null::text as key, null::text as "row", null::text as spelled, null::text as other,
         null::text[] as moved
-      from fit, size, milestone as m, given
+      from fit, size, watermark as m, given
       union all
       select null, b.id, b.source, b.key, b."row", b.spelled, b.other, b.moved
       from (
@@ -128,7 +128,7 @@ final class WindowStatement {
   }
 
   /**
-   * The first page of a window. Parameters: epoch, since, upto, until, milestone, most, bytes; for
+   * The first page of a window. Parameters: epoch, since, upto, until, watermark, most, bytes; for
    * the changes and for their bounds each xmax, and the running ones if there are any; most behind
    * the former.
    *

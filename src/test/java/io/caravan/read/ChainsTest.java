@@ -385,7 +385,7 @@ class ChainsTest {
 
     private Cursor filledAs(Cursor mine, Cursor next) {
       return new Cursor(
-          next.epoch(), next.snapshot(), next.milestone(), mine.filled(), null, next.window());
+          next.epoch(), next.snapshot(), next.watermark(), mine.filled(), null, next.window());
     }
   }
 }
