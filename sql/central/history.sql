@@ -44,7 +44,7 @@ begin
     return;
   end if;
 
-  perform from caravan_internal.cleaning for update;
+  perform from caravan_internal.compaction for update;
   select * into noted from caravan_internal.history;
   if noted.epoch = this_epoch and noted.started = server_start then
     return;
@@ -53,11 +53,11 @@ begin
     -- Where nothing was noted yet, there may be cursors of this epoch: only what has not happened is not from here.
     delete from caravan.change where xid >= case
       when noted.epoch is null then pg_snapshot_xmax(pg_current_snapshot()) else pg_snapshot_xmin(pg_current_snapshot()) end;
-    update caravan_internal.cleaning set horizon = '0'
+    update caravan_internal.compaction set horizon = '0'
     where noted.epoch is not null or horizon >= pg_snapshot_xmax(pg_current_snapshot());
     if noted.epoch is not null then
       delete from caravan_internal.superseded;
-      update caravan_internal.cleaning set newest = 0, kept = 0;
+      update caravan_internal.compaction set newest = 0, kept = 0;
     end if;
   end if;
   insert into caravan_internal.watermark (at, newest)
@@ -97,6 +97,6 @@ begin
   return cursor ->> 'epoch' = (select h.epoch from caravan_internal.history h)
     and pg_snapshot_xmax(upto) <= pg_snapshot_xmax(pg_current_snapshot())
     and (seen is null or exists (select from caravan_internal.watermark m where m.at = seen))
-    and pg_snapshot_xmin(since) > (select horizon from caravan_internal.cleaning);
+    and pg_snapshot_xmin(since) > (select horizon from caravan_internal.compaction);
 end
 $$;

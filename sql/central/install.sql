@@ -19,7 +19,7 @@ begin;
 \ir problems.sql
 \ir measure.sql
 \ir dead-letters.sql
-\ir clean.sql
+\ir compact.sql
 \ir runs/targets.sql
 \ir runs/due.sql
 \ir runs/claim.sql

@@ -5,10 +5,10 @@ do $$
 declare
   -- In the order of the files.
   called_by_hubs constant text[] := '{
-    sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, find_problems, measure, store_dead_letters,
-    resolve, resend, clean, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, own_digest, keep_own_digest, source_of_run,
-    suspect_keys, suspect_noted, suspect_gone, to_look_at, since_look, judge_keys, tally, keep_findings, note, progress, repair,
-    end_run, finish_run, run_failed}';
+    sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, find_problems, measure,
+    store_dead_letters, resolve, resend, compact, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, own_digest,
+    keep_own_digest, source_of_run, suspect_keys, suspect_noted, suspect_gone, to_look_at, since_look, judge_keys, tally,
+    keep_findings, note, progress, repair, end_run, finish_run, run_failed}';
   called regprocedure;
   role text;
 begin
@@ -28,7 +28,7 @@ begin
     execute format('grant select on caravan.problems to %I', role);
     execute format('grant select (id, xid) on caravan.change to %I', role);
     execute format('grant select on caravan_internal.log, caravan_internal.tracked, caravan_internal.refusing,
-      caravan_internal.history, caravan_internal.incarnation, caravan_internal.cleaning, caravan_internal.watermark to %I', role);
+      caravan_internal.history, caravan_internal.incarnation, caravan_internal.compaction, caravan_internal.watermark to %I', role);
     for called in
       select oid from pg_proc where pronamespace = 'caravan_internal'::regnamespace and proname = any (called_by_hubs)
     loop

@@ -18,13 +18,18 @@ begin
   alter table caravan.incarnation rename constraint life_only_one to incarnation_only_one;
   alter table caravan.incarnation set schema caravan_internal;
   alter table caravan.history set schema caravan_internal;
-  alter table caravan.cleaning set schema caravan_internal;
+  alter table caravan.cleaning rename to compaction;
+  alter table caravan.compaction rename constraint cleaning_pk to compaction_pk;
+  alter table caravan.compaction rename constraint cleaning_only_one to compaction_only_one;
+  alter table caravan.compaction set schema caravan_internal;
   alter table caravan.superseded set schema caravan_internal;
   alter table caravan.milestone rename to watermark;
   alter table caravan.watermark rename constraint milestone_pk to watermark_pk;
   alter table caravan.watermark set schema caravan_internal;
   alter table caravan.hub_client set schema caravan_internal;
   alter table caravan.suspect set schema caravan_internal;
+  comment on table caravan_internal.compaction is 'How far the change log is compacted';
+  comment on table caravan_internal.superseded is 'Changes that the compaction is about to remove, in batches';
 
   -- What reads the rows of a source. It is found by its name, also where a source can't be made again.
   for made in

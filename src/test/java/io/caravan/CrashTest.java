@@ -60,7 +60,7 @@ class CrashTest {
   private void given(String synchronousCommit) {
     centralServer =
         new Postgres(Map.of("synchronous_commit", synchronousCommit, "wal_writer_delay", "10s"));
-    caravan = new Caravan(centralServer).set("caravan.clean", "3600000");
+    caravan = new Caravan(centralServer).set("caravan.compact", "3600000");
     central(
         """
         create table users (id int primary key, name text);
@@ -74,7 +74,7 @@ class CrashTest {
         [{"source": "public.users", "table": "public.members", "key": {"user_id": "id"},
           "columns": {"nickname": "name"}}]
         """);
-    central("set synchronous_commit = on; select caravan_internal.clean()");
+    central("set synchronous_commit = on; select caravan_internal.compact()");
     caravan.start();
     awaitEqual();
   }

@@ -61,7 +61,7 @@ class CursorTest {
   @Test
   void theLogOfAnotherClusterDoesNotKeepTheHubAwakeNorItsClientsRefilled() {
     users(3);
-    central.execute("select caravan_internal.clean()");
+    central.execute("select caravan_internal.compact()");
     arriveInAnotherCluster();
 
     assertThat(readAll()).containsExactly("all 3 rows of public.users, in");
@@ -77,7 +77,7 @@ class CursorTest {
   @Test
   void whatAnotherClusterHasForgottenDoesNotMatter() {
     users(3);
-    central.execute("update caravan_internal.cleaning set horizon = '" + FUTURE + "'");
+    central.execute("update caravan_internal.compaction set horizon = '" + FUTURE + "'");
     arriveInAnotherCluster();
 
     assertThat(readAll()).containsExactly("all 3 rows of public.users, in");
@@ -203,11 +203,11 @@ class CursorTest {
   }
 
   private void forgetDeletions() {
-    central.execute("select caravan_internal.clean()");
+    central.execute("select caravan_internal.compact()");
     central.execute("update caravan_internal.watermark set at = at - interval '40 days'");
     central.execute("update users set name = 'a' where id > 100");
     central.execute("update users set name = 'b' where id > 100");
-    while (!central.value("select caravan_internal.clean(100000)").equals("0")) {}
+    while (!central.value("select caravan_internal.compact(100000)").equals("0")) {}
   }
 
   private void manyTransactions() {

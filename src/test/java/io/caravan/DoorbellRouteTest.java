@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.heartbeat=86400000",
       "caravan.poll=86400000",
       "caravan.report=86400000",
-      "caravan.clean=86400000",
+      "caravan.compact=86400000",
       "caravan.reconcile=86400000",
       "caravan.reconcile.percent=0",
       "caravan.reconcile.fuse=10",
@@ -46,7 +46,7 @@ import org.junit.jupiter.params.provider.ValueSource;
       "doorbell=direct:doorbell",
       "tick=direct:tick",
       "heartbeat=direct:heartbeat",
-      "clean=direct:clean",
+      "compact=direct:compact",
       "measure=direct:measure",
       "problems=direct:problems",
       "reconcile=direct:reconcile"

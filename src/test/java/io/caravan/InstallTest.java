@@ -69,7 +69,7 @@ class InstallTest {
     try (ByHand hub = new ByHand(central, client, "client", MAPPING)) {
       hub.set("role", "hub");
       hub.pump();
-      hub.central("select caravan_internal.clean()");
+      hub.central("select caravan_internal.compact()");
       assertThat(hub.reconcile()).startsWith("done: 2 compared, 0 missing, 0 stale");
     }
     central.execute("set role writer; delete from users where id = 1");

@@ -43,7 +43,7 @@ class ReplayRaceTest {
       central.execute("select caravan.replay()");
       pump.pump();
       writer.commit();
-      clean();
+      compact();
       pump.pump();
     }
 
@@ -61,7 +61,7 @@ class ReplayRaceTest {
 
       assertThat(pump.reconcile()).startsWith("done").contains(" 1 repaired");
       writer.commit();
-      clean();
+      compact();
       pump.pump();
     }
 
@@ -76,24 +76,24 @@ class ReplayRaceTest {
       for (int i = 0; i < 10; i++) {
         central.execute("select caravan.replay()");
       }
-      clean();
+      compact();
       assertThat(entries()).isEqualTo("3");
       pump.pump();
       assertThat(central.value("select attempts from caravan.dead_letter")).isEqualTo("2");
 
       central.execute("update users set name = 'fits' where id = 2");
-      clean();
+      compact();
       assertThat(entries()).isEqualTo("2");
       central.execute("select caravan.replay(); truncate users");
-      clean();
+      compact();
       assertThat(entries()).isEqualTo("1");
     }
   }
 
   /** As when the log has grown. */
-  private void clean() {
-    central.execute("update caravan_internal.cleaning set newest = -1000000");
-    while (!central.value("select caravan_internal.clean()").equals("0")) {}
+  private void compact() {
+    central.execute("update caravan_internal.compaction set newest = -1000000");
+    while (!central.value("select caravan_internal.compact()").equals("0")) {}
   }
 
   private String entries() {

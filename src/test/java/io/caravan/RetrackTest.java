@@ -84,7 +84,7 @@ class RetrackTest {
     central("update posts set name = 'goes on'");
     awaitPosts();
     awaitWhy("blog", "the table of the source public.users was dropped");
-    assertThat(caravan.central().value("select caravan_internal.clean()")).isEqualTo("0");
+    assertThat(caravan.central().value("select caravan_internal.compact()")).isEqualTo("0");
 
     central(
         "create table users (id int primary key, name text); insert into users values (7, 'Eve')");

@@ -31,7 +31,7 @@ final class Cleaning implements Section {
     long removed;
     do {
       long start = System.nanoTime();
-      removed = Long.parseLong(central.value("select caravan_internal.clean()"));
+      removed = Long.parseLong(central.value("select caravan_internal.compact()"));
       calls.add((System.nanoTime() - start) / 1e6);
       entries += removed;
     } while (removed != 0);

@@ -18,7 +18,7 @@ final class Fit {
               pg_catalog.split_part(pg_catalog.pg_relation_filepath('caravan_internal.history'), '/', -2), 'caravan.change'::regclass::oid)
             and pg_catalog.pg_snapshot_xmax(coalesce(g.upto, g.since)) <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
             and (g.seen is null or exists (select from caravan_internal.watermark as m where m.at = g.seen))
-            and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan_internal.cleaning)
+            and pg_catalog.pg_snapshot_xmin(g.since) > (select horizon from caravan_internal.compaction)
             and (select pg_catalog.count(*) from caravan_internal.tracked as t where t.state in (%1$s)) = %2$d as fits,
           %3$s as is_set
         from caravan_internal.history as h, given as g

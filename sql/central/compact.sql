@@ -1,4 +1,4 @@
--- Cleaning: the change log holds one entry a key, however long a client is away, and what is recent.
+-- Compaction: the change log holds one entry a key, however long a client is away, and what is recent.
 --
 -- An entry is superseded when a newer one of its key is in the log, or a newer TRUNCATE of its source: whoever has not
 -- seen the old one has not seen the new one either. One that was written to send the key once more supersedes only others of
@@ -59,7 +59,7 @@ $$;
 -- until it returns 0. Of several calls at once only one does anything, and no writer waits for it.
 -- The entries of keys that are gone stay for `keep`. A client that comes back later cannot know of them: it is
 -- compared as a whole.
-create or replace function caravan_internal.clean(batch int default 10000, keep interval default '30 days')
+create or replace function caravan_internal.compact(batch int default 10000, keep interval default '30 days')
 returns bigint
 language plpgsql
 security definer
@@ -68,13 +68,13 @@ as $$
 declare
   last bigint;
   expired bigint;
-  state caravan_internal.cleaning;
+  state caravan_internal.compaction;
   removed bigint;
 begin
   perform caravan_internal.note_history();
   last := coalesce((select max(id) from caravan.change), 0);
   expired := (select max(m.newest) from caravan_internal.watermark m where m.at < now() - keep);
-  select * into state from caravan_internal.cleaning for update skip locked;
+  select * into state from caravan_internal.compaction for update skip locked;
   if not found then
     return 0;
   end if;
@@ -91,13 +91,13 @@ begin
       insert into caravan_internal.superseded (ids)
       select array_agg(id)
       from (
-        select id, (row_number() over (order by id) - 1) / clean.batch as n
+        select id, (row_number() over (order by id) - 1) / compact.batch as n
         from (select id from gone union select caravan_internal.find_superseded()) as all_of_them (id)
       ) as numbered
       group by n
       returning cardinality(ids) as entries
     )
-    update caravan_internal.cleaning c
+    update caravan_internal.compaction c
     set newest = last,
       kept = (select count(*) from caravan.change) - (select coalesce(sum(entries), 0) from marked),
       horizon = greatest(c.horizon, (select max(xid) from gone));
@@ -114,4 +114,4 @@ begin
   return removed;
 end
 $$;
-comment on function caravan_internal.clean is 'Removes a batch of superseded entries from the change log; 0: nothing to do now';
+comment on function caravan_internal.compact is 'Removes a batch of superseded entries from the change log; 0: nothing to do now';

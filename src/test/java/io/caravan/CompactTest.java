@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The change log stays small, however long a client is away. */
-class CleanTest {
+class CompactTest {
   private static final String LOOKED_AT =
       "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass";
 
@@ -37,7 +37,7 @@ class CleanTest {
       central.execute("update users set name = 'name " + i + "'");
       cleanOnce();
     }
-    clean();
+    compact();
 
     assertThat(count("caravan.change")).isLessThanOrEqualTo(20_000);
     assertThat(number("select count(distinct key) from caravan.change")).isEqualTo(10_000);
@@ -99,7 +99,7 @@ class CleanTest {
     central.execute("truncate users; insert into users values (1, 'new')");
     central.execute("insert into users select i, 'again' from generate_series(2, 5000) as i");
 
-    clean();
+    compact();
 
     assertThat(count("caravan.change")).isEqualTo(5_001);
   }
@@ -108,17 +108,17 @@ class CleanTest {
   void aDeletionIsRememberedForAsLongAsConfiguredAndThenForgotten() {
     central.execute("delete from users where id <= 100");
     central.execute("update users set name = 'new'");
-    clean();
+    compact();
     assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
         .isEqualTo(100);
 
     central.execute("update caravan_internal.watermark set at = at - interval '40 days'");
     central.execute("update users set name = 'newer'; update users set name = 'newest'");
-    clean();
+    compact();
 
     assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
         .isZero();
-    assertThat(central.value("select horizon > '0' from caravan_internal.cleaning")).isEqualTo("t");
+    assertThat(central.value("select horizon > '0' from caravan_internal.compaction")).isEqualTo("t");
   }
 
   @Test
@@ -128,7 +128,7 @@ class CleanTest {
       writer.createStatement().execute("update users set name = 'mine' where id = 42");
       central.execute("update users set name = 'theirs' where id <> 42");
 
-      clean();
+      compact();
       writer
           .createStatement()
           .execute("update users set name = 'mine too' where id = 43 or id = 42");
@@ -157,13 +157,13 @@ class CleanTest {
     }
 
     for (int batch = 0; batch < 6; batch++) {
-      central.execute("set statement_timeout = '10s'; select caravan_internal.clean(2000)");
+      central.execute("set statement_timeout = '10s'; select caravan_internal.compact(2000)");
     }
 
     assertThat(count("caravan.change")).isEqualTo(100_001);
   }
 
-  private void clean() {
+  private void compact() {
     long removed;
     do {
       removed = cleanOnce();
@@ -171,7 +171,7 @@ class CleanTest {
   }
 
   private long cleanOnce() {
-    return number("select caravan_internal.clean(2000)");
+    return number("select caravan_internal.compact(2000)");
   }
 
   private long count(String table) {
