@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
       "caravan.compact=86400000",
       "caravan.reconcile=86400000",
       "caravan.reconcile.percent=0",
-      "caravan.reconcile.fuse=10",
+      "caravan.reconcile.safetyThreshold=10",
       "caravan.keepDeletions=1 day",
       "caravan.lockTimeout=10s",
       "caravan.socketTimeout=60",

@@ -57,7 +57,7 @@ public final class Reconciler
           Reconciler::thread);
   private final String hub = UUID.randomUUID().toString();
   private double percent = 1;
-  private double fuse = 10;
+  private double safetyThreshold = 10;
   private DataSource central;
   private CamelContext context;
   private boolean showsMessages;
@@ -69,8 +69,8 @@ public final class Reconciler
   }
 
   /** If more than this share of the rows differs, in percent, a person is asked. */
-  public void setFuse(double fuse) {
-    this.fuse = fuse;
+  public void setSafetyThreshold(double safetyThreshold) {
+    this.safetyThreshold = safetyThreshold;
   }
 
   /** Whether a failure is told in the database's own words, which may quote row data. */
@@ -155,7 +155,7 @@ public final class Reconciler
         };
     Reconciliation.Settings settings =
         new Reconciliation.Settings(
-            Limits.USUAL, percentOfEach(), BigDecimal.valueOf(fuse), Reconciler::pause, progress);
+            Limits.USUAL, percentOfEach(), BigDecimal.valueOf(safetyThreshold), Reconciler::pause, progress);
     try {
       new Reconciliation(work, parsed, sides, settings).work();
     } catch (Ended e) {

@@ -473,7 +473,7 @@ final class Reconciliation {
   }
 
   /**
-   * The fuse: whether so many rows differ that a person is to be asked before they are repaired.
+   * The safety threshold: whether so many rows differ that a person is to be asked before they are repaired.
    *
    * <p>After another history, what matters is how much the client would lose of what it has, if
    * that is at least so many rows. What central has says nothing about it.
@@ -488,7 +488,7 @@ final class Reconciliation {
     return !run.isDry()
         && !run.isConfirmed()
         && (run.isOfDoubt() ? rows : expected) >= FEWEST_TO_ASK_FOR
-        && expected > Math.max(rows, 1) * settings.fuse().doubleValue() / 100;
+        && expected > Math.max(rows, 1) * settings.safetyThreshold().doubleValue() / 100;
   }
 
   /** How many of central's rows the client has, those that central has no more among them. */
@@ -586,12 +586,12 @@ final class Reconciliation {
    *
    * @param limits where it draws its lines
    * @param percent how much of the time it may take to verify
-   * @param fuse above which share of differing rows a person is asked, in percent
+   * @param safetyThreshold above which share of differing rows a person is asked, in percent
    * @param pause what to do before a look
    * @param progress takes a line for the log; empty where there is nothing to say
    */
   record Settings(
-      Limits limits, BigDecimal percent, BigDecimal fuse, Pause pause, Consumer<String> progress) {}
+      Limits limits, BigDecimal percent, BigDecimal safetyThreshold, Pause pause, Consumer<String> progress) {}
 
   /** Waits before keys are looked at once more. */
   interface Pause {
