@@ -111,7 +111,7 @@ create or replace view caravan.reconciliations as
 select id, client, source, target, reason, key, dry_run, state, started_at,
   coalesce(ended_at, now()) - started_at as took, case state when 'running' then round(share, 2) end as share,
   compared, round(compared / greatest(extract(epoch from coalesce(ended_at, now()) - started_at), 0.001)) as rows_per_second,
-  missing, stale, surplus, own, repaired, skipped, notes, found
+  missing, stale, surplus, local, repaired, skipped, notes, found
 from caravan.reconciliation
 order by id desc;
 comment on view caravan.reconciliations is 'Comparisons of clients with central, the newest first';

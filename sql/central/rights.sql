@@ -6,8 +6,8 @@ declare
   -- In the order of the files.
   called_by_hubs constant text[] := '{
     sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, find_problems, measure,
-    store_dead_letters, resolve, resend, compact, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, own_digest,
-    keep_own_digest, source_of_run, suspect_keys, suspect_noted, suspect_gone, to_look_at, since_look, judge_keys, tally,
+    store_dead_letters, resolve, resend, compact, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, local_digest,
+    keep_local_digest, source_of_run, suspect_keys, suspect_noted, suspect_gone, to_look_at, since_look, judge_keys, tally,
     keep_findings, note, progress, repair, end_run, finish_run, run_failed}';
   called regprocedure;
   role text;

@@ -11,7 +11,7 @@ begin
 
   perform caravan_internal.lock_calmly(array[
     'caravan.life', 'caravan.history', 'caravan.cleaning', 'caravan.superseded', 'caravan.milestone', 'caravan.hub_client',
-    'caravan.suspect'
+    'caravan.suspect', 'caravan.reconciliation', 'caravan.verification'
   ]::regclass[], 'access exclusive');
   alter table caravan.life rename to incarnation;
   alter table caravan.incarnation rename constraint life_pk to incarnation_pk;
@@ -28,8 +28,19 @@ begin
   alter table caravan.watermark set schema caravan_internal;
   alter table caravan.hub_client set schema caravan_internal;
   alter table caravan.suspect set schema caravan_internal;
+  alter table caravan_internal.suspect rename owned to replicated;
+  update caravan_internal.suspect set verdict = 'local' where verdict = 'own';
+  comment on column caravan_internal.suspect.verdict is
+    'suspected, changing; missing, stale, surplus, orphaned (these are repaired); local, skipped; repaired, unrepaired';
   comment on table caravan_internal.compaction is 'How far the change log is compacted';
   comment on table caravan_internal.superseded is 'Changes that the compaction is about to remove, in batches';
+
+  -- A client's local rows are called so. A run under way begins again: its hub has noted where it was in other words.
+  alter table caravan.reconciliation rename own to local;
+  alter table caravan.verification rename own to local;
+  update caravan.reconciliation set checkpoint = null where checkpoint is not null;
+  comment on column caravan.verification.local is
+    'The digest of the client''s local rows, as it last was; see io.caravan.reconcile.SeededDigest';
 
   -- What reads the rows of a source. It is found by its name, also where a source can't be made again.
   for made in

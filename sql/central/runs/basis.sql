@@ -64,45 +64,45 @@ as $$
   where to_regclass(tracked.name) <> tracked.relation
 $$;
 
--- The digest of the client's own rows in the target of a run, as it last was; null: it is not known.
-create or replace function caravan_internal.own_digest(run bigint)
+-- The digest of the client's local rows in the target of a run, as it last was; null: it is not known.
+create or replace function caravan_internal.local_digest(run bigint)
 returns jsonb
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan_internal.check_run(own_digest.run);
-  select v.own
+  select caravan_internal.check_run(local_digest.run);
+  select v.local
   from caravan.reconciliation r
   join caravan.verification v on v.client = r.client and v.source = r.source and v.target = r.target
-  where r.id = own_digest.run
+  where r.id = local_digest.run
 $$;
-comment on function caravan_internal.own_digest is 'The digest of a client''s own rows';
+comment on function caravan_internal.local_digest is 'The digest of a client''s local rows';
 
--- Keeps the digest of the rows that are the client's own. They seldom change: so a comparison need not tell them from the
+-- Keeps the digest of the client's local rows. They seldom change: so a comparison need not tell them from the
 -- others, as long as it is right.
-create or replace function caravan_internal.keep_own_digest(run bigint, own jsonb)
+create or replace function caravan_internal.keep_local_digest(run bigint, local jsonb)
 returns void
 language sql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan_internal.check_run(keep_own_digest.run);
+  select caravan_internal.check_run(keep_local_digest.run);
   update caravan.verification v
-  set own = keep_own_digest.own
+  set local = keep_local_digest.local
   from caravan.reconciliation r
-  where r.id = keep_own_digest.run and v.client = r.client and v.source = r.source and v.target = r.target
+  where r.id = keep_local_digest.run and v.client = r.client and v.source = r.source and v.target = r.target
 $$;
-comment on function caravan_internal.keep_own_digest is 'Keeps the digest of a client''s own rows';
+comment on function caravan_internal.keep_local_digest is 'Keeps the digest of a client''s local rows';
 
 -- What a run must know of its source. unfit: why it can't be compared; null: it can.
 --   description  key and columns, as a page describes them
 --   rows         about how many
---   own          the digest of the client's own rows, as it last was
+--   local        the digest of the client's local rows, as it last was
 create or replace function caravan_internal.source_of_run(
   run bigint, out unfit text, out id int, out relation oid, out description jsonb, out rows bigint, out refused text[],
-  out own jsonb
+  out local jsonb
 )
 language plpgsql
 stable
@@ -121,7 +121,7 @@ begin
     description := caravan_internal.describe(array[r.source]) -> r.source;
     rows := caravan_internal.estimated_rows(tracked);
     refused := array(select jsonb_array_elements(caravan_internal.refused_keys(r.client, r.source))::text);
-    own := caravan_internal.own_digest(run);
+    local := caravan_internal.local_digest(run);
   end if;
 end
 $$;

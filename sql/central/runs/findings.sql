@@ -32,7 +32,7 @@ $$;
 -- Keeps what a run has found: how many rows of central were compared, how many rows are what, and the first keys that differ.
 -- For a dry run with what would be written to the columns of the target.
 create or replace function caravan_internal.keep_findings(
-  run bigint, compared bigint, missing bigint, stale bigint, surplus bigint, own bigint, skipped bigint,
+  run bigint, compared bigint, missing bigint, stale bigint, surplus bigint, local bigint, skipped bigint,
   key_columns text[], columns text[], notes text[] default '{}'
 )
 returns void
@@ -43,7 +43,7 @@ as $$
   select caravan_internal.check_run(keep_findings.run);
   update caravan.reconciliation r
   set compared = keep_findings.compared, missing = keep_findings.missing, stale = keep_findings.stale,
-    surplus = keep_findings.surplus, own = keep_findings.own, skipped = keep_findings.skipped,
+    surplus = keep_findings.surplus, local = keep_findings.local, skipped = keep_findings.skipped,
     notes = r.notes || keep_findings.notes,
     found = (
       select coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'is', f.verdict) || case when r.dry_run

@@ -85,7 +85,7 @@ declare
 begin
   perform caravan_internal.check_run(run);
   execute format($q$
-    insert into caravan_internal.suspect (run, key, verdict, owned)
+    insert into caravan_internal.suspect (run, key, verdict, replicated)
     select $1, k::jsonb, 'surplus', true
     from unnest($2) as k
     where k::jsonb = caravan_internal.typed_key(%1$s, k::jsonb) and not exists (select from caravan.%2$s_%1$s(k::jsonb))
@@ -168,11 +168,13 @@ end
 $$;
 comment on function caravan_internal.since_look is 'What has become known since both sides were looked at';
 
--- Keeps what was decided about keys: `verdict`, one of those of caravan_internal.suspect or equal; `owned`, whether the client has noted
--- it as central's; `spelled`, the key as central writes it, if in another way: that is suspected, too; `key_text`, the key
--- of the client's row as the client writes it. Returns how many keys are known to differ by now.
+-- Keeps what was decided about keys, and returns how many keys are known to differ by now.
+--   verdicts    those of caravan_internal.suspect, or equal
+--   replicated  whether the client has noted the key as central's
+--   spelled     the key as central writes it, if in another way: it is suspected, too
+--   key_texts   the key of the client's row as the client writes it
 create or replace function caravan_internal.judge_keys(
-  run bigint, keys text[], verdicts text[], owned boolean[], spelled text[], key_texts text[]
+  run bigint, keys text[], verdicts text[], replicated boolean[], spelled text[], key_texts text[]
 )
 returns bigint
 language plpgsql
@@ -188,9 +190,9 @@ begin
   select judge_keys.run, k::jsonb from unnest(judge_keys.spelled) as k where k is not null
   on conflict do nothing;
   update caravan_internal.suspect s
-  set looks = s.looks + 1, verdict = j.verdict, owned = j.owned, spelled = j.spelled::jsonb, key_text = j.key_text
-  from unnest(judge_keys.keys, judge_keys.verdicts, judge_keys.owned, judge_keys.spelled, judge_keys.key_texts)
-    as j (key, verdict, owned, spelled, key_text)
+  set looks = s.looks + 1, verdict = j.verdict, replicated = j.replicated, spelled = j.spelled::jsonb, key_text = j.key_text
+  from unnest(judge_keys.keys, judge_keys.verdicts, judge_keys.replicated, judge_keys.spelled, judge_keys.key_texts)
+    as j (key, verdict, replicated, spelled, key_text)
   where s.run = judge_keys.run and s.key = j.key::jsonb;
   -- For the client, too, it is the same key, and the same row.
   delete from caravan_internal.suspect s
@@ -208,7 +210,7 @@ comment on function caravan_internal.judge_keys is 'Keeps what was decided about
 
 -- How many keys are what. unnoted: missing or stale, and the client has not noted them as central's.
 create or replace function caravan_internal.tally(
-  run bigint, out missing bigint, out stale bigint, out surplus bigint, out orphaned bigint, out own bigint,
+  run bigint, out missing bigint, out stale bigint, out surplus bigint, out orphaned bigint, out local bigint,
   out changing bigint, out skipped bigint, out repaired bigint, out "all" bigint, out unnoted bigint
 )
 language sql
@@ -219,9 +221,9 @@ as $$
   select caravan_internal.check_run(tally.run);
   select count(*) filter (where verdict = 'missing'), count(*) filter (where verdict = 'stale'),
     count(*) filter (where verdict = 'surplus'), count(*) filter (where verdict = 'orphaned'),
-    count(*) filter (where verdict = 'own'), count(*) filter (where verdict = 'changing'),
+    count(*) filter (where verdict = 'local'), count(*) filter (where verdict = 'changing'),
     count(*) filter (where verdict = 'skipped'), count(*) filter (where verdict = 'repaired'), count(*),
-    count(*) filter (where verdict in ('missing', 'stale') and not owned)
+    count(*) filter (where verdict in ('missing', 'stale') and not replicated)
   from caravan_internal.suspect s
   where s.run = tally.run
 $$;

@@ -189,8 +189,8 @@ final class ByHand implements AutoCloseable {
     return call(
             central,
             """
-            select format('%s: %s compared, %s missing, %s stale, %s surplus, %s own, %s repaired, %s skipped',
-              state, compared, missing, stale, surplus, own, repaired, skipped) || coalesce('; ' || nullif(pg_catalog.array_to_string(notes, '; '), ''), '') as result
+            select format('%s: %s compared, %s missing, %s stale, %s surplus, %s local, %s repaired, %s skipped',
+              state, compared, missing, stale, surplus, local, repaired, skipped) || coalesce('; ' || nullif(pg_catalog.array_to_string(notes, '; '), ''), '') as result
             from caravan.reconciliation
             where id = ?::bigint
             """,

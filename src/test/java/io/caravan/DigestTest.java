@@ -312,9 +312,9 @@ class DigestTest {
         .formatted(table, columns);
   }
 
-  static String done(String compared, int missing, int stale, int surplus, int own, int repaired) {
-    return "done: %s compared, %d missing, %d stale, %d surplus, %d own, %d repaired, 0 skipped"
-        .formatted(compared, missing, stale, surplus, own, repaired);
+  static String done(String compared, int missing, int stale, int surplus, int local, int repaired) {
+    return "done: %s compared, %d missing, %d stale, %d surplus, %d local, %d repaired, 0 skipped"
+        .formatted(compared, missing, stale, surplus, local, repaired);
   }
 
   private static void forget(String table) {

@@ -12,9 +12,9 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class ReconcileKeysTest {
   private static final String EQUAL =
-      "done: 3 compared, 0 missing, 0 stale, 0 surplus, 0 own, 0 repaired, 0 skipped";
+      "done: 3 compared, 0 missing, 0 stale, 0 surplus, 0 local, 0 repaired, 0 skipped";
   private static final String REPAIRED =
-      "done: 3 compared, 1 missing, 1 stale, 1 surplus, 0 own, 3 repaired, 0 skipped";
+      "done: 3 compared, 1 missing, 1 stale, 1 surplus, 0 local, 3 repaired, 0 skipped";
 
   private final Database central = Postgres.shared().createCentral();
   private final Database blog = Postgres.shared().createDatabase("blog");
@@ -124,7 +124,7 @@ class ReconcileKeysTest {
     blog.execute("create table things (id text primary key, v text)");
     try (ByHand hub = respelled()) {
       assertThat(hub.reconcile())
-          .startsWith("done: 2 compared, 1 missing, 0 stale, 1 surplus, 0 own, ");
+          .startsWith("done: 2 compared, 1 missing, 0 stale, 1 surplus, 0 local, ");
     }
   }
 
@@ -134,10 +134,10 @@ class ReconcileKeysTest {
     try (ByHand hub = respelled()) {
       assertThat(hub.reconcile())
           .isEqualTo(
-              "done: 2 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped");
+              "done: 2 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 0 skipped");
       assertThat(hub.reconcile())
           .isEqualTo(
-              "done: 2 compared, 0 missing, 0 stale, 0 surplus, 0 own, 0 repaired, 0 skipped");
+              "done: 2 compared, 0 missing, 0 stale, 0 surplus, 0 local, 0 repaired, 0 skipped");
       assertThat(hub.reconcile(", 'public.things', '[\"Ada\"]'"))
           .startsWith("done: 0 compared, 0 missing, 0 stale, ");
     }

@@ -82,7 +82,7 @@ class ReconcileRequestTest {
     blog.execute("update members set name = 'x' where id = 3");
 
     assertThat(hub.reconcile(", 'public.users', '[3]'"))
-        .isEqualTo("done: 0 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped");
+        .isEqualTo("done: 0 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 0 skipped");
   }
 
   /** Keys of rows that only the client has are found in the log's form, wherever the hub is. */
@@ -101,7 +101,7 @@ class ReconcileRequestTest {
 
       assertThat(other.reconcile())
           .isEqualTo(
-              "done: 0 compared, 0 missing, 0 stale, 1 surplus, 0 own, 1 repaired, 0 skipped");
+              "done: 0 compared, 0 missing, 0 stale, 1 surplus, 0 local, 1 repaired, 0 skipped");
     }
   }
 

@@ -58,7 +58,7 @@ class ReconcileTest {
 
     assertThat(last())
         .isEqualTo(
-            "done: 5000 compared, 5 missing, 5 stale, 1 surplus, 1 own, 11 repaired, 0 skipped {}");
+            "done: 5000 compared, 5 missing, 5 stale, 1 surplus, 1 local, 11 repaired, 0 skipped {}");
     assertThat(
             blog()
                 .query(
@@ -113,7 +113,7 @@ class ReconcileTest {
 
     assertThat(last())
         .isEqualTo(
-            "done: 5000 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped {}");
+            "done: 5000 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 0 skipped {}");
   }
 
   /** Another one would wait for two minutes, lest the first one is only slow. */
@@ -147,7 +147,7 @@ class ReconcileTest {
 
     assertThat(last())
         .isEqualTo(
-            "done: 5000 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 0 skipped {}");
+            "done: 5000 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 0 skipped {}");
     assertThat(blog().value("select mail from members where user_id = 3"))
         .isEqualTo("u3@example.org");
   }
@@ -271,7 +271,7 @@ class ReconcileTest {
 
     assertThat(last())
         .isEqualTo(
-            "done: 2 compared, 1 missing, 1 stale, 0 surplus, 0 own, 2 repaired, 0 skipped {}");
+            "done: 2 compared, 1 missing, 1 stale, 0 surplus, 0 local, 2 repaired, 0 skipped {}");
     assertThat(blog().query("select * from days order by mood desc"))
         .isEqualTo(central.query("select * from days order by 1"));
   }
@@ -324,8 +324,8 @@ class ReconcileTest {
   private String last() {
     return central.value(
         """
-        select format('%s: %s compared, %s missing, %s stale, %s surplus, %s own, %s repaired, %s skipped %s',
-          state, compared, missing, stale, surplus, own, repaired, skipped, notes)
+        select format('%s: %s compared, %s missing, %s stale, %s surplus, %s local, %s repaired, %s skipped %s',
+          state, compared, missing, stale, surplus, local, repaired, skipped, notes)
         from caravan.reconciliations
         limit 1
         """);

@@ -84,17 +84,17 @@ class RunTest {
     int missing = 0;
     int stale = 0;
     int surplus = 0;
-    int own = 0;
+    int local = 0;
     for (int i = 0; i < 300; i++) {
       int id = 1 + random.nextInt(8000);
       boolean inCentral = id <= 4000 && id % 10 != 0;
       if (!inCentral) {
-        boolean owned = random.nextBoolean();
+        boolean replicated = random.nextBoolean();
         if (count("select count(*) from members where user_id = " + id) == 0) {
           blog.execute("insert into members values (%d, 'new')".formatted(id));
-          surplus += owned ? 1 : 0;
-          own += owned ? 0 : 1;
-          if (owned) {
+          surplus += replicated ? 1 : 0;
+          local += replicated ? 0 : 1;
+          if (replicated) {
             blog.execute(
                 "insert into caravan.replicated values (%2$d, '[%1$d]')".formatted(id, NUMBER));
           }
@@ -118,10 +118,10 @@ class RunTest {
 
     assertThat(hub.reconcile())
         .as("seed %d", seed)
-        .isEqualTo(done("3600", missing, stale, surplus, own, missing + stale + surplus));
+        .isEqualTo(done("3600", missing, stale, surplus, local, missing + stale + surplus));
     assertEqual();
-    assertThat(count("select count(*) from members where nickname = 'new'")).isEqualTo(own);
-    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, own, 0));
+    assertThat(count("select count(*) from members where nickname = 'new'")).isEqualTo(local);
+    assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, local, 0));
     assertThat(isVerified()).isTrue();
   }
 
@@ -162,7 +162,7 @@ class RunTest {
     assertThat(hub.answers()).isLessThan(12);
     int before = hub.answers();
     assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 9999, 0));
-    assertThat(hub.answers() - before).as("what it knows of the client's own rows").isLessThan(9);
+    assertThat(hub.answers() - before).as("what it knows of the client's local rows").isLessThan(9);
 
     blog.execute(
         "delete from members where user_id in (7, 8); update members set mail = '' where user_id = 9");
@@ -192,7 +192,7 @@ class RunTest {
 
     assertThat(hub.reconcile())
         .isEqualTo(
-            "done: 3598 compared, 0 missing, 1 stale, 0 surplus, 0 own, 1 repaired, 2 skipped");
+            "done: 3598 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 2 skipped");
     assertThat(isVerified()).isFalse();
 
     central.execute("update users set name = 'somebody' where id in (1, 2)");
@@ -213,7 +213,7 @@ class RunTest {
 
     assertThat(hub.reconcile())
         .isEqualTo(
-            "done: 3600 compared, 0 missing, 1 stale, 0 surplus, 0 own, 0 repaired, 1 skipped; 1 rows are refused by the client: dead letters");
+            "done: 3600 compared, 0 missing, 1 stale, 0 surplus, 0 local, 0 repaired, 1 skipped; 1 rows are refused by the client: dead letters");
     assertThat(isVerified()).isFalse();
   }
 
@@ -486,7 +486,7 @@ class RunTest {
     assertThat(hub.reconcile()).isEqualTo(done("303600", 0, 0, 0, 50000, 0));
     assertThat(hub.answers()).isEqualTo(3);
     assertThat(hub.reconcile()).isEqualTo(done("303600", 0, 0, 0, 50000, 0));
-    assertThat(hub.answers()).as("the client's own rows are known").isEqualTo(5);
+    assertThat(hub.answers()).as("the client's local rows are known").isEqualTo(5);
   }
 
   @Test
@@ -591,14 +591,14 @@ class RunTest {
     return digests.get();
   }
 
-  /** As when a table has grown: what is known of the client's own rows has fewer buckets. */
+  /** As when a table has grown: what is known of the client's local rows has fewer buckets. */
   @Test
   void whatIsKnownOfTheClientsOwnRowsHidesNoDifference() throws SQLException {
     fill(SHARED);
     blog.execute("insert into members select i, 'own' from generate_series(10001, 20000) as i");
     limit(300, 50);
     hub.reconcile();
-    assertThat(central.value("select own is not null from caravan.verification")).isEqualTo("t");
+    assertThat(central.value("select local is not null from caravan.verification")).isEqualTo("t");
     central.execute(
         "update pg_class set reltuples = 8 * reltuples where oid = 'public.users'::regclass");
     blog.execute("update members set mail = 'x' where user_id in (3, 1234, 2345, 3333)");

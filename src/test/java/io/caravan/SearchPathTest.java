@@ -195,7 +195,7 @@ class SearchPathTest {
 
       assertThat(hub.reconcile(", dry_run => true"))
           .isEqualTo(
-              "done: 100 compared, 1 missing, 1 stale, 0 surplus, 0 own, 0 repaired, 0 skipped");
+              "done: 100 compared, 1 missing, 1 stale, 0 surplus, 0 local, 0 repaired, 0 skipped");
     }
   }
 
@@ -228,7 +228,7 @@ class SearchPathTest {
 
       assertThat(hub.reconcile(", dry_run => true"))
           .isEqualTo(
-              "done: 100 compared, 0 missing, 1 stale, 0 surplus, 0 own, 0 repaired, 0 skipped"
+              "done: 100 compared, 0 missing, 1 stale, 0 surplus, 0 local, 0 repaired, 0 skipped"
                   + "; column span was not compared: casts to the type public.span may be anybody's"
                   + "; column other was not compared: casts to the type public.span may be anybody's");
     }
@@ -256,16 +256,16 @@ class SearchPathTest {
     hub.reconcile(", source => 'public.users'");
     assertThat(results())
         .containsExactly(
-            "done: 19999 compared, 1 missing, 1 stale, 1 surplus, 1 own, 3 repaired, 0 skipped {}");
+            "done: 19999 compared, 1 missing, 1 stale, 1 surplus, 1 local, 3 repaired, 0 skipped {}");
     hub.reconcile(", source => 'public.lines'");
     assertThat(results())
         .containsExactly(
-            "done: 50 compared, 0 missing, 0 stale, 0 surplus, 0 own, 0 repaired, 0 skipped {}");
+            "done: 50 compared, 0 missing, 0 stale, 0 surplus, 0 local, 0 repaired, 0 skipped {}");
     spoil("any (array(select generate_series(1, 12000)))");
     hub.reconcile(", source => 'public.users', dry_run => true");
     assertThat(results())
         .containsExactly(
-            "done: 19999 compared, 1 missing, 11998 stale, 0 surplus, 1 own, 0 repaired, 0 skipped"
+            "done: 19999 compared, 1 missing, 11998 stale, 0 surplus, 1 local, 0 repaired, 0 skipped"
                 + " {}");
   }
 
@@ -274,7 +274,7 @@ class SearchPathTest {
     hub.reconcile(", source => 'public.users', dry_run => " + !repair);
     assertThat(results())
         .containsExactly(
-            "done: 19999 compared, 1 missing, 1 stale, 0 surplus, 0 own, %d repaired, 0 skipped {}"
+            "done: 19999 compared, 1 missing, 1 stale, 0 surplus, 0 local, %d repaired, 0 skipped {}"
                 .formatted(repair ? 2 : 0));
   }
 
@@ -289,8 +289,8 @@ class SearchPathTest {
     return central
         .query(
             """
-            select format('%s: %s compared, %s missing, %s stale, %s surplus, %s own, %s repaired, %s skipped %s',
-              state, compared, missing, stale, surplus, own, repaired, skipped, notes)
+            select format('%s: %s compared, %s missing, %s stale, %s surplus, %s local, %s repaired, %s skipped %s',
+              state, compared, missing, stale, surplus, local, repaired, skipped, notes)
             from caravan.reconciliations
             limit 1
             """)

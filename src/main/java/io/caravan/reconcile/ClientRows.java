@@ -15,7 +15,7 @@ public record ClientRows(String cursor, Map<String, Row> rows) {
    *
    * @param hash of the row's values; empty: only the key is noted
    * @param keyText the key as the client writes it; empty without a row
-   * @param isOwned whether the key is noted as central's
+   * @param isReplicated whether the key is noted as central's
    */
-  public record Row(OptionalLong hash, String keyText, boolean isOwned) {}
+  public record Row(OptionalLong hash, String keyText, boolean isReplicated) {}
 }

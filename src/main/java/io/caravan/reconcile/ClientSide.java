@@ -29,12 +29,12 @@ public final class ClientSide implements Side.OfClient {
       "(select c.cursor::text from caravan.cursor as c where c.client = ?)";
   private static final String LOOK =
       """
-      select s.cursor, e.text, r.row_hash, r.key_text::text, e.is_owned
+      select s.cursor, e.text, r.row_hash, r.key_text::text, e.is_replicated
       from (select %s as cursor) as s
       left join (
         select k.text, k.text::jsonb as key, exists (
           select from caravan.replicated as o where o.target = ? and o.key = k.text::jsonb
-        ) as is_owned
+        ) as is_replicated
         from unnest(?::text[]) as k (text)
       ) as e on true
       left join (%s) as r on %s
@@ -107,9 +107,9 @@ public final class ClientSide implements Side.OfClient {
       HeldRows rows = rows(connection, comparison);
       long noted =
           scope.counts() && from == 0 ? noted(connection, target, scope) : DigestPart.UNKNOWN;
-      if (scope.owned()) {
+      if (scope.replicated()) {
         session.set("work_mem", "64MB");
-        return new DigestPart(ownedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
+        return new DigestPart(replicatedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
       }
       Parts parts = rows.parts(connection, scope, from, blocks);
       session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
@@ -119,7 +119,7 @@ public final class ClientSide implements Side.OfClient {
   }
 
   /** The rows that came from central, some buckets at a time, for which there is room in memory. */
-  private Digest ownedDigest(Connection connection, Scope scope, HeldRows rows)
+  private Digest replicatedDigest(Connection connection, Scope scope, HeldRows rows)
       throws SQLException {
     double notes =
         Sql.of("select reltuples from pg_class where oid = 'caravan.replicated'::regclass")

@@ -78,7 +78,7 @@ final class HeldRows {
             parts.join(keyColumns.get(0)),
             String.join(" and ", each(n -> keyColumns.get(n) + " is not null")),
             areNotOmitted(connection, scope),
-            scope.owned() ? areNoted(scope) : "");
+            scope.replicated() ? areNoted(scope) : "");
     return Sql.join("select * from (%s) as r where %s", rows, parts.condition("place"));
   }
 

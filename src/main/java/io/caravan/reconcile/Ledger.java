@@ -46,16 +46,16 @@ final class Ledger {
                     Checkpoint.read(row.getString("description"), Source.class),
                     row.getLong("rows"),
                     texts(row, "refused"),
-                    own(row.getString("own"))),
+                    local(row.getString("local"))),
         run);
   }
 
-  /** The digest of the rows that are the client's own, as it last was. */
-  SeededDigest own() throws SQLException {
-    return read("select caravan_internal.own_digest(?)", row -> own(row.getString(1)), run);
+  /** The digest of the client's local rows, as it last was. */
+  SeededDigest local() throws SQLException {
+    return read("select caravan_internal.local_digest(?)", row -> local(row.getString(1)), run);
   }
 
-  private static SeededDigest own(String json) throws SQLException {
+  private static SeededDigest local(String json) throws SQLException {
     // An older release has kept it in another form.
     return json == null || !Checkpoint.read(json, JsonNode.class).has("digest")
         ? SeededDigest.NONE
@@ -108,10 +108,10 @@ final class Ledger {
     }
   }
 
-  /** Keeps the digest of the rows that are the client's own. */
-  void keepOwn(SeededDigest own) throws SQLException, Ended {
-    String json = Checkpoint.json(own);
-    write(connection -> call(connection, "select caravan_internal.keep_own_digest(?, ?::jsonb)", run, json));
+  /** Keeps the digest of the client's local rows. */
+  void keepLocal(SeededDigest local) throws SQLException, Ended {
+    String json = Checkpoint.json(local);
+    write(connection -> call(connection, "select caravan_internal.keep_local_digest(?, ?::jsonb)", run, json));
   }
 
   /**
@@ -173,7 +173,7 @@ final class Ledger {
                     run,
                     judged.stream().map(Judged::key).toList(),
                     judged.stream().map(each -> each.verdict().text()).toList(),
-                    judged.stream().map(each -> "" + each.isOwned()).toList(),
+                    judged.stream().map(each -> "" + each.isReplicated()).toList(),
                     judged.stream().map(each -> orNull(each.spelled())).toList(),
                     judged.stream().map(each -> orNull(each.keyText())).toList())
                 .one(connection, row -> row.getLong(1)));
@@ -193,7 +193,7 @@ final class Ledger {
                 row.getLong("stale"),
                 row.getLong("surplus"),
                 row.getLong("orphaned"),
-                row.getLong("own"),
+                row.getLong("local"),
                 row.getLong("changing"),
                 row.getLong("skipped"),
                 row.getLong("repaired"),
@@ -214,7 +214,7 @@ final class Ledger {
                 found.missing(),
                 found.stale(),
                 found.surplus(),
-                found.own(),
+                found.local(),
                 found.skipped(),
                 comparison.key().stream().map(Column::name).toList(),
                 comparison.columns().stream().map(Column::name).toList(),
@@ -326,7 +326,7 @@ final class Ledger {
    * @param unfit why it can't be compared; empty: it can
    * @param rows about how many it has
    * @param refused keys that are not compared
-   * @param own the digest of the client's own rows, as it last was
+   * @param local the digest of the client's local rows, as it last was
    */
   record Basis(
       String unfit,
@@ -335,7 +335,7 @@ final class Ledger {
       Source source,
       long rows,
       List<String> refused,
-      SeededDigest own) {}
+      SeededDigest local) {}
 
   /**
    * Keys to look at.
@@ -357,11 +357,11 @@ final class Ledger {
   /**
    * What was decided about a key.
    *
-   * @param isOwned whether the client has noted it as central's
+   * @param isReplicated whether the client has noted it as central's
    * @param spelled as central writes it, if in another way; else empty
    * @param keyText as the client writes it; empty: it has no row
    */
-  record Judged(String key, Verdict verdict, boolean isOwned, String spelled, String keyText) {}
+  record Judged(String key, Verdict verdict, boolean isReplicated, String spelled, String keyText) {}
 
   /**
    * How many keys are what.
@@ -374,7 +374,7 @@ final class Ledger {
       long stale,
       long surplus,
       long orphaned,
-      long own,
+      long local,
       long changing,
       long skipped,
       long repaired,
@@ -391,7 +391,7 @@ final class Ledger {
       long missing,
       long stale,
       long surplus,
-      long own,
+      long local,
       long skipped,
       List<String> notes) {}
 }

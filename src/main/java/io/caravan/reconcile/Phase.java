@@ -11,7 +11,7 @@ public enum Phase {
   /** Both sides digest all rows. */
   DIGEST,
   /** The same, but the client digests only the rows that it has noted as central's. */
-  DIGEST_OWNED,
+  DIGEST_REPLICATED,
   /** Both sides tell the rows of the buckets that differ further apart. */
   NARROW,
   /** Both sides list the rows of the buckets that differ; those that differ are looked at. */
@@ -26,10 +26,10 @@ public enum Phase {
   private static final Map<Phase, Set<Phase>> FOLLOWING =
       Map.of(
           SURVEY, EnumSet.of(DIGEST, DECIDE),
-          DIGEST, EnumSet.of(DIGEST_OWNED, NARROW, LIST),
-          DIGEST_OWNED, EnumSet.of(NARROW, LIST),
-          NARROW, EnumSet.of(DIGEST_OWNED, NARROW, LIST),
-          LIST, EnumSet.of(DIGEST_OWNED, FIND_ORPHANS, DECIDE),
+          DIGEST, EnumSet.of(DIGEST_REPLICATED, NARROW, LIST),
+          DIGEST_REPLICATED, EnumSet.of(NARROW, LIST),
+          NARROW, EnumSet.of(DIGEST_REPLICATED, NARROW, LIST),
+          LIST, EnumSet.of(DIGEST_REPLICATED, FIND_ORPHANS, DECIDE),
           FIND_ORPHANS, EnumSet.of(DECIDE),
           DECIDE, EnumSet.of(PROVE),
           PROVE, EnumSet.noneOf(Phase.class));

@@ -76,8 +76,8 @@ final class Reconciliation {
       digestAll();
     }
     do {
-      if (is(Phase.DIGEST_OWNED)) {
-        digestOwned();
+      if (is(Phase.DIGEST_REPLICATED)) {
+        digestReplicated();
       }
       while (is(Phase.NARROW)) {
         narrowDown();
@@ -85,7 +85,7 @@ final class Reconciliation {
       if (is(Phase.LIST)) {
         list();
       }
-    } while (is(Phase.DIGEST_OWNED)); // if the notes of the client turn out to be wrong
+    } while (is(Phase.DIGEST_REPLICATED)); // if the notes of the client turn out to be wrong
     if (is(Phase.FIND_ORPHANS)) {
       findOrphans();
     }
@@ -232,18 +232,18 @@ final class Reconciliation {
 
   /**
    * Other hashes each time, so that nothing stays hidden behind equal ones; but those of the digest
-   * of the client's own rows, if there is one of about as many buckets.
+   * of the client's local rows, if there is one of about as many buckets.
    */
   private Scope allRows(Basis basis) {
     double buckets = Math.max(basis.rows() / ROWS_OF_A_BUCKET, 1);
     int depth = Math.min(Math.max(bitsFor(buckets), LEAST_DEPTH), FIRST_DEPTH);
-    boolean isOwnKnown =
-        basis.own().isKnown() && Math.abs(basis.own().depth() - depth) <= LEAST_DEPTH / 2;
+    boolean isLocalKnown =
+        basis.local().isKnown() && Math.abs(basis.local().depth() - depth) <= LEAST_DEPTH / 2;
     return new Scope(
-        isOwnKnown ? basis.own().seed() : run.id(),
+        isLocalKnown ? basis.local().seed() : run.id(),
         0,
         List.of(0L),
-        isOwnKnown ? basis.own().depth() : depth,
+        isLocalKnown ? basis.local().depth() : depth,
         false,
         !run.isUnhurried(),
         basis.refused());
@@ -252,7 +252,7 @@ final class Reconciliation {
   private void digestAll() throws SQLException, Fault, Ended {
     digest();
     Digest client = at.client().digest();
-    SeededDigest own = ledger.own();
+    SeededDigest local = ledger.local();
     at =
         at.knowing(
             new Checkpoint.Known(
@@ -260,18 +260,18 @@ final class Reconciliation {
                 at.central().digest().rows(),
                 at.client().noted(),
                 new SeededDigest(at.scope().seed(), client)));
-    if (own.seed() == at.scope().seed() && own.depth() == at.scope().depth() && own.isKnown()) {
-      client = client.minus(own.digest());
+    if (local.seed() == at.scope().seed() && local.depth() == at.scope().depth() && local.isKnown()) {
+      client = client.minus(local.digest());
     }
     goOn(client);
   }
 
-  private void digestOwned() throws SQLException, Fault, Ended {
+  private void digestReplicated() throws SQLException, Fault, Ended {
     digest();
     Digest client = at.client().digest();
     if (at.known().held().seed() == at.scope().seed()) {
-      Digest own = at.known().held().digest().minus(at.scope().inOrder(client));
-      ledger.keepOwn(new SeededDigest(at.scope().seed(), own));
+      Digest local = at.known().held().digest().minus(at.scope().inOrder(client));
+      ledger.keepLocal(new SeededDigest(at.scope().seed(), local));
     }
     goOn(client);
   }
@@ -316,8 +316,8 @@ final class Reconciliation {
     if (buckets == 0 && central.total() != client.total()) {
       // One in 2^32: the lower halves agree.
       at = at.at(Phase.NARROW, scope.reseeded());
-    } else if (isMany && areOwnRowsInTheWay(buckets)) {
-      at = at.at(Phase.DIGEST_OWNED, ownedRows());
+    } else if (isMany && areLocalRowsInTheWay(buckets)) {
+      at = at.at(Phase.DIGEST_REPLICATED, replicatedRows());
     } else if (scope.depth() < MOST_DEPTH
         && ((isMany && buckets <= MOST_BUCKETS / 2)
             || (rows > settings.limits().few() && buckets <= MOST_BUCKETS / 8))) {
@@ -330,19 +330,19 @@ final class Reconciliation {
     ledger.keep(at);
   }
 
-  /** Whether the client's own rows are among those that differ: then it has to tell them apart. */
-  private boolean areOwnRowsInTheWay(int buckets) {
-    long own = at.known().held().digest().rows() - at.known().compared();
-    return isShared() && !at.scope().owned() && (own > buckets || at.scope().bits() != 0);
+  /** Whether the client's local rows are among those that differ: then it has to tell them apart. */
+  private boolean areLocalRowsInTheWay(int buckets) {
+    long local = at.known().held().digest().rows() - at.known().compared();
+    return isShared() && !at.scope().replicated() && (local > buckets || at.scope().bits() != 0);
   }
 
-  private Scope ownedRows() {
+  private Scope replicatedRows() {
     int depth = at.known().held().depth();
     double rows =
         Math.max(
             Math.max(at.known().compared(), at.known().held().digest().rows()), ROWS_OF_A_PASS);
     int passes = Math.min(bitsFor(rows / ROWS_OF_A_PASS), depth);
-    return at.scope().ownedOnly(passes, depth);
+    return at.scope().replicatedOnly(passes, depth);
   }
 
   /**
@@ -367,10 +367,10 @@ final class Reconciliation {
     }
     if (areNotesRight()) {
       at = at.at(Phase.DECIDE);
-    } else if (at.scope().owned()) {
+    } else if (at.scope().replicated()) {
       at = at.at(Phase.FIND_ORPHANS);
     } else {
-      at = at.at(Phase.DIGEST_OWNED, ownedRows());
+      at = at.at(Phase.DIGEST_REPLICATED, replicatedRows());
     }
     ledger.keep(at);
   }
@@ -446,7 +446,7 @@ final class Reconciliation {
         here.isPresent() && spelled.isEmpty()
             ? OptionalLong.of(here.get().hash())
             : OptionalLong.empty();
-    boolean isOwned = isShared() && there.isPresent() && there.get().isOwned();
+    boolean isReplicated = isShared() && there.isPresent() && there.get().isReplicated();
     Verdict verdict;
     if (since.changing().contains(key)) {
       verdict = Verdict.CHANGING;
@@ -458,12 +458,12 @@ final class Reconciliation {
               hash,
               there.map(ClientRows.Row::hash).orElse(OptionalLong.empty()),
               isShared(),
-              isOwned);
+              isReplicated);
     }
     return new Judged(
         key,
         is(Phase.PROVE) ? verdict.afterRepair() : verdict,
-        isOwned,
+        isReplicated,
         spelled,
         there.map(ClientRows.Row::keyText).orElse(""));
   }
@@ -520,18 +520,18 @@ final class Reconciliation {
 
   private void keepFindings(Tally tally) throws SQLException, Ended {
     SeededDigest held = at.known().held();
-    long own =
+    long local =
         held.isKnown()
             ? Math.max(
                 held.digest().rows() - at.known().compared() + tally.missing() - tally.surplus(), 0)
-            : tally.own();
+            : tally.local();
     ledger.keepFindings(
         new Findings(
             at.known().compared(),
             tally.missing(),
             tally.stale(),
             tally.surplus() + tally.orphaned(),
-            own,
+            local,
             at.known().refused() + tally.changing() + tally.skipped(),
             tally.changing() == 0
                 ? List.of()

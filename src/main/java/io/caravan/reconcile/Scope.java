@@ -13,7 +13,7 @@ import java.util.stream.LongStream;
  * @param bits how long the patterns of {@code within} are
  * @param within the rows whose key's hash ends in one of these patterns
  * @param more by how many further bits a digest tells these rows apart
- * @param owned whether the client answers only for rows that it has noted as central's
+ * @param replicated whether the client answers only for rows that it has noted as central's
  * @param counts whether the client also counts the keys that it has noted as central's
  * @param omit keys that are left out, because the client refuses them; as they are in the log
  */
@@ -22,7 +22,7 @@ public record Scope(
     int bits,
     List<Long> within,
     int more,
-    boolean owned,
+    boolean replicated,
     boolean counts,
     List<String> omit) {
 
@@ -45,7 +45,7 @@ public record Scope(
 
   /** The rows of these buckets, each told apart by some more bits. */
   Scope narrowed(List<Long> patterns, int further) {
-    return new Scope(seed, depth(), patterns, further, owned, false, omit);
+    return new Scope(seed, depth(), patterns, further, replicated, false, omit);
   }
 
   /** The rows of these of the buckets that are told apart here. */
@@ -55,7 +55,7 @@ public record Scope(
 
   /** The same with other hashes. */
   Scope reseeded() {
-    return new Scope(seed + 1, bits, within, more, owned, false, omit);
+    return new Scope(seed + 1, bits, within, more, replicated, false, omit);
   }
 
   /**
@@ -65,19 +65,19 @@ public record Scope(
    * @param passes how often it reads the rows, as a power of 2
    * @param depth how long the patterns of the buckets are in the end
    */
-  Scope ownedOnly(int passes, int depth) {
+  Scope replicatedOnly(int passes, int depth) {
     List<Long> all = LongStream.range(0, 1L << passes).boxed().toList();
     return new Scope(seed, passes, all, depth - passes, true, false, omit);
   }
 
   /** The same, without counting what is noted. */
   Scope uncounted() {
-    return new Scope(seed, bits, within, more, owned, false, omit);
+    return new Scope(seed, bits, within, more, replicated, false, omit);
   }
 
   /** The same with other keys that are left out. */
   Scope omitting(List<String> keys) {
-    return new Scope(seed, bits, within, more, owned, counts, keys);
+    return new Scope(seed, bits, within, more, replicated, counts, keys);
   }
 
   /** A digest in this scope with its buckets in the order of their patterns. */

@@ -19,8 +19,8 @@ public enum Verdict {
   STALE,
   /** Only the client has a row, which came from central. */
   SURPLUS,
-  /** Only the client has a row, its own. */
-  OWN,
+  /** Only the client has a row, a local one. */
+  LOCAL,
   /** It was sent once more, and is as it should be. */
   REPAIRED,
   /** It was sent once more, and still differs. */
@@ -32,16 +32,16 @@ public enum Verdict {
    * @param central the hash of central's row; empty: it has none
    * @param client the hash of the client's row; empty: it has none
    * @param isShared whether the client's table also has rows of its own
-   * @param isOwned whether the client has noted the key as central's; only in a shared table
+   * @param isReplicated whether the client has noted the key as central's; only in a shared table
    */
-  static Verdict of(OptionalLong central, OptionalLong client, boolean isShared, boolean isOwned) {
-    boolean isCentrals = isOwned || !isShared;
+  static Verdict of(OptionalLong central, OptionalLong client, boolean isShared, boolean isReplicated) {
+    boolean isCentrals = isReplicated || !isShared;
     if (central.isEmpty() && client.isEmpty()) {
-      return isOwned ? ORPHANED : EQUAL;
+      return isReplicated ? ORPHANED : EQUAL;
     } else if (client.isEmpty()) {
       return MISSING;
     } else if (central.isEmpty()) {
-      return isCentrals ? SURPLUS : OWN;
+      return isCentrals ? SURPLUS : LOCAL;
     }
     return central.equals(client) && isCentrals ? EQUAL : STALE;
   }
@@ -49,7 +49,7 @@ public enum Verdict {
   /** The same after a repair. */
   Verdict afterRepair() {
     return switch (this) {
-      case EQUAL, OWN -> REPAIRED;
+      case EQUAL, LOCAL -> REPAIRED;
       case MISSING, STALE, SURPLUS, ORPHANED -> UNREPAIRED;
       default -> this;
     };

@@ -87,10 +87,10 @@ class SidesTest {
 
   @Test
   void digestsOfEqualRowsAreEqual() throws SQLException, Fault {
-    Scope owned = new Scope(5, 2, List.of(0L, 1L, 2L, 3L), 4, true, true, List.of());
+    Scope replicated = new Scope(5, 2, List.of(0L, 1L, 2L, 3L), 4, true, true, List.of());
 
-    DigestPart here = inCentral.digest(comparison, owned, 0);
-    DigestPart there = inClient.digest(comparison, owned, 0);
+    DigestPart here = inCentral.digest(comparison, replicated, 0);
+    DigestPart there = inClient.digest(comparison, replicated, 0);
 
     assertThat(there.digest()).isEqualTo(here.digest());
     assertThat(here.digest().rows()).isEqualTo(ROWS * 9 / 10);
@@ -161,7 +161,7 @@ class SidesTest {
         .isEqualTo(new ClientRows.Row(OptionalLong.empty(), "", true));
     assertThat(there.rows().get("[6]").hash().getAsLong())
         .isNotEqualTo(here.rows().get("[6]").hash());
-    assertThat(there.rows().get("[-1]").isOwned()).isFalse();
+    assertThat(there.rows().get("[-1]").isReplicated()).isFalse();
   }
 
   @Test
