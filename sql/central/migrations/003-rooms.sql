@@ -29,6 +29,7 @@ begin
   alter table caravan.hub_client set schema caravan_internal;
   alter table caravan.suspect set schema caravan_internal;
   alter table caravan_internal.suspect rename owned to replicated;
+  alter table caravan_internal.suspect rename looks to checks;
   update caravan_internal.suspect set verdict = 'local' where verdict = 'own';
   comment on column caravan_internal.suspect.verdict is
     'suspected, changing; missing, stale, surplus, orphaned (these are repaired); local, skipped; repaired, unrepaired';

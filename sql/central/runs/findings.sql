@@ -118,7 +118,7 @@ begin
   join caravan.source t on t.name = r.source
   where s.run = repair.run;
   perform caravan_internal.ring('caravan', 'replay');
-  update caravan_internal.suspect s set verdict = 'changing', looks = 1 where s.run = repair.run;
+  update caravan_internal.suspect s set verdict = 'changing', checks = 1 where s.run = repair.run;
 end
 $$;
 comment on function caravan_internal.repair is 'Has what a run found to differ sent once more';

@@ -95,38 +95,38 @@ end
 $$;
 comment on function caravan_internal.suspect_gone is 'Finds keys that the client has noted and that are gone from central';
 
--- The keys that are to be looked at next: those that were not looked at yet, or else those that were changing; at most
--- `most`, and none more than `most_looks` times. And the keys that are not compared.
-create or replace function caravan_internal.to_look_at(
-  run bigint, most int, most_looks int, out keys text[], out looks int, out refused text[]
+-- The keys to check next on both sides: those that were not checked yet, or else those that were changing; at most `most`, and
+-- none more than `most_checks` times. And the keys that are not compared.
+create or replace function caravan_internal.keys_to_check(
+  run bigint, most int, most_checks int, out keys text[], out checks int, out refused text[]
 )
 language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select caravan_internal.check_run(to_look_at.run);
-  select coalesce(array_agg(s.key::text), '{}'), coalesce(min(s.looks), 0), (
+  select caravan_internal.check_run(keys_to_check.run);
+  select coalesce(array_agg(s.key::text), '{}'), coalesce(min(s.checks), 0), (
       select array(select jsonb_array_elements(caravan_internal.refused_keys(r.client, r.source))::text)
-      from caravan.reconciliation r where r.id = to_look_at.run
+      from caravan.reconciliation r where r.id = keys_to_check.run
     )
   from (
     select *
     from caravan_internal.suspect s
-    where s.run = to_look_at.run and s.verdict in ('suspected', 'changing') and s.looks < most_looks
-    order by s.looks, s.key
+    where s.run = keys_to_check.run and s.verdict in ('suspected', 'changing') and s.checks < most_checks
+    order by s.checks, s.key
     limit most
   ) as s
 $$;
-comment on function caravan_internal.to_look_at is 'The keys that a run looks at next';
+comment on function caravan_internal.keys_to_check is 'The keys that a run checks next';
 
--- What has become known since both sides were looked at: in a later transaction than both looks, so that what could have come
+-- What has become known since both sides were checked: in a later transaction than both checks, so that what could have come
 -- between them is in the log by now.
 --   changing  those keys of which the log has a change that central's reading or the client's cursor has not seen. All of
 --             them if the source was truncated. A cursor that is within a backlog has also seen the entries up to its
 --             position there
 --   refused   those keys that are not compared
-create or replace function caravan_internal.since_look(
+create or replace function caravan_internal.changed_since_check(
   run bigint, keys text[], read pg_snapshot, cursor jsonb,
   out is_comparable boolean, out changing text[], out refused text[]
 )
@@ -137,7 +137,7 @@ set enable_nestloop = off  -- PostgreSQL takes the keys for few
 set jit = off
 as $$
 declare
-  r constant caravan.reconciliation := (select c from caravan.reconciliation c where c.id = since_look.run);
+  r constant caravan.reconciliation := (select c from caravan.reconciliation c where c.id = changed_since_check.run);
   source_id constant int := (select s.id from caravan.source s where s.name = r.source);
   seen constant pg_snapshot := cursor ->> 'snapshot';
   upto constant pg_snapshot := cursor #>> '{window,upto}';
@@ -166,14 +166,14 @@ begin
   );
 end
 $$;
-comment on function caravan_internal.since_look is 'What has become known since both sides were looked at';
+comment on function caravan_internal.changed_since_check is 'What has become known since both sides were checked';
 
 -- Keeps what was decided about keys, and returns how many keys are known to differ by now.
 --   verdicts    those of caravan_internal.suspect, or equal
 --   replicated  whether the client has noted the key as central's
 --   spelled     the key as central writes it, if in another way: it is suspected, too
 --   key_texts   the key of the client's row as the client writes it
-create or replace function caravan_internal.judge_keys(
+create or replace function caravan_internal.keep_verdicts(
   run bigint, keys text[], verdicts text[], replicated boolean[], spelled text[], key_texts text[]
 )
 returns bigint
@@ -187,26 +187,26 @@ begin
   perform caravan_internal.check_run(run);
   -- A key that central writes in another way: central has no row of this key, and one of the other.
   insert into caravan_internal.suspect (run, key)
-  select judge_keys.run, k::jsonb from unnest(judge_keys.spelled) as k where k is not null
+  select keep_verdicts.run, k::jsonb from unnest(keep_verdicts.spelled) as k where k is not null
   on conflict do nothing;
   update caravan_internal.suspect s
-  set looks = s.looks + 1, verdict = j.verdict, replicated = j.replicated, spelled = j.spelled::jsonb, key_text = j.key_text
-  from unnest(judge_keys.keys, judge_keys.verdicts, judge_keys.replicated, judge_keys.spelled, judge_keys.key_texts)
+  set checks = s.checks + 1, verdict = j.verdict, replicated = j.replicated, spelled = j.spelled::jsonb, key_text = j.key_text
+  from unnest(keep_verdicts.keys, keep_verdicts.verdicts, keep_verdicts.replicated, keep_verdicts.spelled, keep_verdicts.key_texts)
     as j (key, verdict, replicated, spelled, key_text)
-  where s.run = judge_keys.run and s.key = j.key::jsonb;
+  where s.run = keep_verdicts.run and s.key = j.key::jsonb;
   -- For the client, too, it is the same key, and the same row.
   delete from caravan_internal.suspect s
   using caravan_internal.suspect as right_one
-  where s.run = judge_keys.run and right_one.run = s.run and right_one.key = s.spelled and right_one.key_text = s.key_text;
-  delete from caravan_internal.suspect s where s.run = judge_keys.run and s.verdict = 'equal';
+  where s.run = keep_verdicts.run and right_one.run = s.run and right_one.key = s.spelled and right_one.key_text = s.key_text;
+  delete from caravan_internal.suspect s where s.run = keep_verdicts.run and s.verdict = 'equal';
   return (
     select count(*)
     from caravan_internal.suspect s
-    where s.run = judge_keys.run and s.verdict in ('missing', 'stale', 'surplus', 'orphaned')
+    where s.run = keep_verdicts.run and s.verdict in ('missing', 'stale', 'surplus', 'orphaned')
   );
 end
 $$;
-comment on function caravan_internal.judge_keys is 'Keeps what was decided about keys';
+comment on function caravan_internal.keep_verdicts is 'Keeps what was decided about keys';
 
 -- How many keys are what. unnoted: missing or stale, and the client has not noted them as central's.
 create or replace function caravan_internal.tally(

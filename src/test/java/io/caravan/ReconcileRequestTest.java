@@ -177,8 +177,8 @@ class ReconcileRequestTest {
   @Test
   void nothingIsCompiledToJudgeAComparison() {
     String settings = "select proconfig from pg_proc where oid = 'caravan.%s'::regproc";
-    assertThat(central.value(settings.formatted("judge_keys"))).contains("jit=off");
-    assertThat(central.value(settings.formatted("since_look"))).contains("jit=off");
+    assertThat(central.value(settings.formatted("keep_verdicts"))).contains("jit=off");
+    assertThat(central.value(settings.formatted("changed_since_check"))).contains("jit=off");
   }
 
   private String last() {

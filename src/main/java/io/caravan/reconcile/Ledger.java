@@ -141,8 +141,8 @@ final class Ledger {
   /** The keys to look at next; none: all are decided, or change all the time. */
   Suspects toLookAt(Limits limits) throws SQLException {
     return read(
-        "select * from caravan_internal.to_look_at(?, ?, ?)",
-        row -> new Suspects(texts(row, "keys"), row.getInt("looks"), texts(row, "refused")),
+        "select * from caravan_internal.keys_to_check(?, ?, ?)",
+        row -> new Suspects(texts(row, "keys"), row.getInt("checks"), texts(row, "refused")),
         run,
         limits.looked(),
         limits.looks());
@@ -152,7 +152,7 @@ final class Ledger {
   SinceLook sinceLook(List<String> keys, CentralRows central, ClientRows client)
       throws SQLException {
     return read(
-        "select * from caravan_internal.since_look(?, ?, ?::pg_snapshot, ?::jsonb)",
+        "select * from caravan_internal.changed_since_check(?, ?, ?::pg_snapshot, ?::jsonb)",
         row ->
             row.getBoolean("is_comparable")
                 ? new SinceLook(
@@ -169,7 +169,7 @@ final class Ledger {
     return write(
         connection ->
             Sql.of(
-                    "select caravan_internal.judge_keys(?, ?, ?, ?::boolean[], ?, ?)",
+                    "select caravan_internal.keep_verdicts(?, ?, ?, ?::boolean[], ?, ?)",
                     run,
                     judged.stream().map(Judged::key).toList(),
                     judged.stream().map(each -> each.verdict().text()).toList(),
