@@ -19,7 +19,7 @@ end
 $$;
 
 -- Notes which history this is, before anything is read from it. Two things are not to be seen in the epoch, and would cost
--- every client a fill if they were: that the server was started again, perhaps with a copy of its files from before; and
+-- every client an initial load if they were: that the server was started again, perhaps with a copy of its files from before; and
 -- so a start is a watermark, which no cursor knows that another start has given out. And what was kept in another history,
 -- from which a dump came, has transaction ids that mean nothing here, or will come to mean something: all clients are
 -- compared with this one from its beginning, and need none of it.

@@ -44,4 +44,4 @@ end
 $$;
 comment on function caravan_internal.measure is
   'What the metrics tell: about how many entries the log has, how many dead letters each client, and how many changes are '
-  'new to each cursor, up to a bound. A cursor is a snapshot and the id after which it stands in a backlog, or 0';
+  'new to each cursor, up to a bound. A cursor is a snapshot and the id of its position in a backlog, or 0';

@@ -1,12 +1,12 @@
--- Reading what a client has to itself: the beginning of a fill, another history of central. What is new since its cursor, and
--- the rows of a fill, the hub reads by queries of its own: io.caravan.read.
+-- Reading what a client has to itself: the beginning of an initial load, another history of central. What is new since its
+-- cursor, and the rows of an initial load, the hub reads by queries of its own: io.caravan.read.
 --
 -- A cursor is JSON that each client keeps; io.caravan.client.Cursor says what it has. What is here reads of it:
---   filled    source -> which mapping it was filled with
---   fill      while a source is being filled: source, mark, after (a key), rows, total, since
+--   filled    source -> with which mapping it was loaded
+--   fill      during an initial load: source, mark, after (a key), rows, total, since
 
--- Whether a client was filled from a source as it is tracked now, by its cursor: not from one that was untracked since.
-create or replace function caravan_internal.is_filled_from(source caravan.source, cursor jsonb)
+-- Whether a client was loaded from a source as it is tracked now, by its cursor: not from one that was untracked since.
+create or replace function caravan_internal.is_loaded_from(source caravan.source, cursor jsonb)
 returns boolean
 language sql
 stable
@@ -24,8 +24,8 @@ as $$
 declare
   wish record;
   mark text;
-  to_fill caravan.source;
-  mark_to_fill text;
+  to_load caravan.source;
+  mark_to_load text;
 begin
   if cursor is null or not caravan_internal.is_known(cursor) then
     doubted := array(select s ->> 'source' from jsonb_array_elements(sources) as s where cursor is not null);
@@ -48,18 +48,18 @@ begin
     end if;
     perform caravan_internal.check_reader(wish.tracked);
     mark := concat_ws('/', concat_ws('.', (wish.tracked).id, nullif((wish.tracked).generation, 0)), wish.fingerprint);
-    if to_fill is null and cursor -> 'filled' ->> wish.source is distinct from mark then
-      to_fill := wish.tracked;
-      mark_to_fill := mark;
+    if to_load is null and cursor -> 'filled' ->> wish.source is distinct from mark then
+      to_load := wish.tracked;
+      mark_to_load := mark;
     end if;
   end loop;
 
-  if to_fill is not null then
-    if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_fill, to_fill.name) then
-      cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_fill.name, 'mark', mark_to_fill,
-        'after', null, 'rows', 0, 'total', caravan_internal.estimated_rows(to_fill), 'since', clock_timestamp()));
-      if not caravan_internal.is_filled_from(to_fill, cursor) then
-        doubted := array[to_fill.name];  -- it was tracked anew: what was deleted meanwhile is in no log
+  if to_load is not null then
+    if (cursor #>> '{fill,mark}', cursor #>> '{fill,source}') is distinct from (mark_to_load, to_load.name) then
+      cursor := cursor || jsonb_build_object('fill', jsonb_build_object('source', to_load.name, 'mark', mark_to_load,
+        'after', null, 'rows', 0, 'total', caravan_internal.estimated_rows(to_load), 'since', clock_timestamp()));
+      if not caravan_internal.is_loaded_from(to_load, cursor) then
+        doubted := array[to_load.name];  -- it was tracked again: what was deleted meanwhile is in no log
       end if;
     end if;
   else
@@ -69,11 +69,11 @@ end
 $$;
 
 -- From where to read for a client at `cursor` (null: it has none yet) that maps `sources`, given in the order in which they
--- are to be filled: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so that a mapping that was
--- edited is filled again. Raises what keeps a source from being read.
+-- are to be loaded: [{"source": "public.users", "fingerprint": "…"}], a fingerprint of the mapping, so that a client whose
+-- mapping was edited is loaded again. Raises what keeps a source from being read.
 --   cursor   the cursor with which to read on
 --   doubted  the sources of which the client may have rows that are gone from central, for caravan_internal.doubt; null: none
--- A fill starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
+-- An initial load starts with a snapshot that is taken before its first row is read: what changes meanwhile comes again.
 create or replace function caravan_internal.read(inout cursor jsonb, sources jsonb, out doubted text[])
 language plpgsql
 security definer

@@ -148,7 +148,7 @@ $$;
 
 -- A condition that is true for rows that follow a key. PostgreSQL finds the rows by an index where it compares rows with
 -- one operator; with those of several schemas, it finds them by the first column. Raises an error where an enum no longer
--- has the value, because a fill must not end there.
+-- has the value, because an initial load must not end there.
 create or replace function caravan_internal.follows(source caravan.source, key text)
 returns text
 language plpgsql

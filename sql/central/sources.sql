@@ -50,7 +50,7 @@ begin
 end
 $$;
 
--- For the progress of a fill. Counts only where PostgreSQL has no estimate yet.
+-- For the progress of an initial load. Counts only where PostgreSQL has no estimate yet.
 create or replace function caravan_internal.estimated_rows(source caravan.source)
 returns bigint
 language plpgsql

@@ -174,7 +174,7 @@ begin
     or (select count(*) from pg_trigger where tgrelid = source and tgname ~ '^caravan_' and tgenabled = 'A') < 4
   );
 
-  -- What changed in a column while it was not tracked is not in the log. So the clients have to be filled again.
+  -- What changed in a column while it was not tracked is not in the log. So the clients have to be loaded again.
   insert into caravan.source as s (name, relation, key, columns, types, payload, attnums)
   values (source_name, source, source_key, source_columns, source_types, track.payload, source_attnums)
   on conflict on constraint source_relation_unique do update

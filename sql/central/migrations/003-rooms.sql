@@ -40,6 +40,11 @@ begin
   alter table caravan.reconciliation rename own to local;
   alter table caravan.verification rename own to local;
   update caravan.reconciliation set checkpoint = null where checkpoint is not null;
+  update caravan.reconciliation
+  set notes = array_replace(array_replace(notes, 'the client is not filled yet', 'the client is not loaded yet'),
+    'the client is being filled anew', 'the client is being loaded again')
+  where notes && '{the client is not filled yet,the client is being filled anew}';
+  comment on column caravan.source.generation is 'Grows when columns are added: the clients are loaded again';
   comment on column caravan.verification.local is
     'The digest of the client''s local rows, as it last was; see io.caravan.reconcile.SeededDigest';
 

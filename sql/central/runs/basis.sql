@@ -24,7 +24,7 @@ as $$
 $$;
 comment on function caravan_internal.unknown_types is 'Which of a client''s types central lacks';
 
--- Whether a client can be compared at present, by its cursor: it follows this history of central and is filled. Otherwise
+-- Whether a client can be compared at present, by its cursor: it follows this history of central and is loaded. Otherwise
 -- much may be missing that it is about to get.
 create or replace function caravan_internal.is_comparable(cursor jsonb, source text)
 returns boolean
@@ -34,10 +34,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(cursor ->> 'epoch' = caravan_internal.epoch() and caravan_internal.is_known(cursor) and not cursor ? 'fill' and (
-    select caravan_internal.is_filled_from(s, cursor) from caravan.source s where s.name = is_comparable.source
+    select caravan_internal.is_loaded_from(s, cursor) from caravan.source s where s.name = is_comparable.source
   ), false)
 $$;
-comment on function caravan_internal.is_comparable is 'Whether a client that stands at a cursor can be compared';
+comment on function caravan_internal.is_comparable is 'Whether a client at a cursor can be compared';
 
 -- The keys of a source that a client refuses, that break its contract, or that were given up: they are not compared.
 create or replace function caravan_internal.refused_keys(client text, source text)

@@ -1,13 +1,13 @@
 -- Which run is due for a client.
 
--- Whether a run was stopped because the client was being filled, by what it has noted.
-create or replace function caravan_internal.met_a_fill(notes text[])
+-- Whether a run was stopped because of an initial load, by what it has noted.
+create or replace function caravan_internal.met_initial_load(notes text[])
 returns boolean
 language sql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select notes && '{the client is not filled yet,the client is being filled anew}'
+  select notes && '{the client is not loaded yet,the client is being loaded again}'
 $$;
 
 -- The run of a whole table that was begun last; null: none was.
@@ -25,14 +25,14 @@ as $$
   limit 1
 $$;
 
--- When a table may be compared again at the soonest: at once where it was not, soon after a run that met a fill.
+-- When a table may be compared again at the soonest: at once where it was not, soon after a run that met an initial load.
 create or replace function caravan_internal.rested_at(last caravan.reconciliation)
 returns timestamptz
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select last.ended_at + case when caravan_internal.met_a_fill(last.notes) then interval '5 seconds' else interval '1 minute' end
+  select last.ended_at + case when caravan_internal.met_initial_load(last.notes) then interval '5 seconds' else interval '1 minute' end
 $$;
 
 -- The run for the oldest doubt about a client, if any. The next one has to wait until that is settled, by a person if need be.
@@ -83,8 +83,8 @@ as $$
 $$;
 
 -- Which run is due for a client, if any: one that was requested; one because of a doubt; the one that was scheduled last, at
--- `scheduled_at`; one to verify, as often as it takes no more than `percent` of the time, but soon after a fill. Not while
--- one waits for a person.
+-- `scheduled_at`; one to verify, as often as it takes no more than `percent` of the time, but soon after an initial load. Not
+-- while one waits for a person.
 create or replace function caravan_internal.due_run(client text, scheduled_at timestamptz, percent numeric)
 returns caravan.reconciliation
 language plpgsql
@@ -114,7 +114,7 @@ begin
   where v.client = due_run.client and last.state is distinct from 'waiting' and (
     last.started_at < scheduled_at or last.started_at is null and scheduled_at is not null
     or percent > 0 and coalesce(now() > greatest(caravan_internal.rested_at(last),
-      case when caravan_internal.met_a_fill(last.notes) then null
+      case when caravan_internal.met_initial_load(last.notes) then null
         else last.started_at + last.worked * (100 / nullif(percent, 0))::float8 end), true)
   )
   order by last.started_at nulls first
@@ -122,7 +122,7 @@ begin
   if due.source is not null then
     delete from caravan.reconciliation r
     where r.client = due_run.client and r.source = due.source and r.target = due.target and r.reason = 'verify'
-      and r.state = 'stopped' and caravan_internal.met_a_fill(r.notes);
+      and r.state = 'stopped' and caravan_internal.met_initial_load(r.notes);
     insert into caravan.reconciliation (client, source, target, reason)
     values (due_run.client, due.source, due.target, due.reason)
     returning * into due;

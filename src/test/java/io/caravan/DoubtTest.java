@@ -163,7 +163,7 @@ class DoubtTest {
     assertThat(members()).isEqualTo("300");
   }
 
-  /** A client that was away for long, and so is filled again, is not compared before that. */
+  /** A client that was away for long, and so is loaded again, is not compared before that. */
   @Test
   void nobodyIsAskedForTheSakeOfRowsThatAFillIsAboutToBring() throws SQLException {
     blogOf(10_000, 1_300);

@@ -159,7 +159,7 @@ class ReconcileRequestTest {
     blog.execute("delete from caravan.cursor; delete from members");
     hub.runs().verify(1);
     hub.finish();
-    assertThat(last()).isEqualTo("stopped {\"the client is not filled yet\"}");
+    assertThat(last()).isEqualTo("stopped {\"the client is not loaded yet\"}");
     central.execute("update caravan.reconciliation set worked = '10 minutes'");
     hub.finish();
     assertThat(last()).as("not again and again").startsWith("stopped");

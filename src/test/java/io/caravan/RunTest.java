@@ -622,7 +622,7 @@ class RunTest {
     fill(SHARED);
     blog.execute("delete from caravan.cursor; delete from members");
 
-    assertThat(hub.reconcile()).startsWith("stopped: ").endsWith("; the client is not filled yet");
+    assertThat(hub.reconcile()).startsWith("stopped: ").endsWith("; the client is not loaded yet");
   }
 
   @Test

@@ -27,7 +27,7 @@ public final class ClientTables {
   private static final String ALONE =
       "set local search_path = pg_catalog; select pg_advisory_xact_lock(4990221317402318210)";
   private static final String COMMENT =
-      "comment on schema caravan is 'How far each client here has come (cursor; a deleted row: it is filled again), and which rows came from central (replicated)'";
+      "comment on schema caravan is 'How far each client here has come (cursor; a deleted row: it is loaded again), and which rows came from central (replicated)'";
 
   // Those of older releases; today a client has none.
   private static final String DROP_FUNCTIONS =

@@ -15,7 +15,7 @@ import java.util.Map;
 
 /**
  * What tells one mapping of a source from another: the MD5 of its targets, written as PostgreSQL
- * writes {@code jsonb}. A client whose mapping has another one is filled again.
+ * writes {@code jsonb}. A client whose mapping has another one is loaded again.
  */
 final class Fingerprint {
   private static final ObjectMapper JSON = new ObjectMapper();

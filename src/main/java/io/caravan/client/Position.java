@@ -41,7 +41,7 @@ public record Position(
   private static final String ADD =
       "insert into caravan.cursor (client, tables) values (?, ?::jsonb) on conflict do nothing";
   // Which tables a client has is noted beside its cursor, so that it can be told when one was made
-  // anew: its sources are then filled again.
+  // anew: its sources are then loaded again.
   private static final String NOTE =
       """
       update caravan.cursor as c
@@ -116,7 +116,7 @@ public record Position(
       note.setLong(4, position.step);
       if (note.executeUpdate() == 1 && !remade.isEmpty()) {
         LoggerFactory.getLogger("caravan." + client)
-            .warn("{}: made again, so {} is filled again", remade.values(), remade.keySet());
+            .warn("{}: made again, so {} is loaded again", remade.values(), remade.keySet());
       }
     }
   }

@@ -109,7 +109,7 @@ final class Reconciliation {
     }
     Survey survey = sides.client().survey(number, basis.source());
     if (!ledger.isComparable(survey.cursor(), run.source())) {
-      throw stopped("the client is not filled yet");
+      throw stopped("the client is not loaded yet");
     }
     Comparison comparison =
         new Comparison(
@@ -422,7 +422,7 @@ final class Reconciliation {
               client -> client.look(at.comparison(), at.scope(), keys));
       SinceLook since = ledger.sinceLook(keys, rows.central(), rows.client());
       if (!since.isComparable()) {
-        throw stopped("the client is being filled anew");
+        throw stopped("the client is being loaded again");
       }
       long differing =
           ledger.judge(
