@@ -1,6 +1,6 @@
 -- The triggers that put the keys of changed rows into the log.
 --
--- A trigger does its work in its condition: WHEN (log_insert_N(new.id, …)), which inserts into the log and is false.
+-- A row trigger does its work in its condition: WHEN (log_insert_N(new.id, …)), which inserts into the log and is false.
 -- So no function has the table's row type, and no event waits for the end of the statement.
 -- Relies on: PostgreSQL evaluates the condition of an AFTER row trigger just after it has written the row, while the
 -- transaction holds the row's lock. And a condition is bound to columns, not to their names: a column may be renamed.
@@ -24,7 +24,7 @@ as $$
 $$;
 
 -- Makes the functions of one source that write into the log, one for each kind of write: log_insert_N, log_update_N,
--- log_delete_N, log_truncate_N. In a transaction of a single row, each expression that they need
+-- log_delete_N, and the trigger function log_truncate_N. In a transaction of a single row, each expression that they need
 -- not compute counts. They take a key's values as they are, but those of an enum or of an extension's type as text: their
 -- owners' code may run with the rights of who writes, and not with those of Caravan.
 create or replace function caravan_internal.make_log_functions(source caravan.source)
@@ -84,31 +84,34 @@ begin
       else 'perform caravan_internal.ring(%1$L, %2$L, %3$s, null, true);'
     end;
     execute format($f$
-      create or replace function caravan_internal.log_%2$s_%1$s(%3$s) returns boolean
+      create or replace function caravan_internal.log_%2$s_%1$s(%3$s) returns %4$s
       language plpgsql
       security definer
-      set search_path = pg_catalog, pg_temp %4$s
+      set search_path = pg_catalog, pg_temp %5$s
       as $body$
       begin
-        %5$s
-        insert into caravan.change (source, key) values (%1$s, %6$s);
-        %7$s
-        return false;
+        %6$s
+        insert into caravan.change (source, key) values (%1$s, %7$s);
+        %8$s
+        return %9$s;
       end
       $body$
-    $f$, n, event, parameters, settings,
+    $f$, n, event, parameters, case event when 'truncate' then 'trigger' else 'boolean' end, settings,
       case event when 'update' then format('if %s then
           insert into caravan.change (source, key) values (%s, %s);
         end if;', moves, n, old_key) end,
-      key, format(ring, source.name, event, key));
-    execute format('grant execute on function caravan_internal.log_%s_%s(%s) to public', event, n, parameters);
+      key, format(ring, source.name, event, key), case event when 'truncate' then 'null' else 'false' end);
+    -- A trigger's function is not checked when the trigger fires.
+    execute format('revoke all on function caravan_internal.log_%s_%s(%s) from public', event, n, parameters);
+    if event <> 'truncate' then
+      execute format('grant execute on function caravan_internal.log_%s_%s(%s) to public', event, n, parameters);
+    end if;
   end loop;
 end
 $$;
 
--- Never called: the conditions of the triggers are false. It is in the schema caravan: whoever drops that one with all that
--- hangs on it drops the triggers, too, and not only the log that they write into.
-create or replace function caravan.nothing()
+-- Never called: the conditions of the triggers are false.
+create or replace function caravan_internal.nothing()
 returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -117,7 +120,6 @@ begin
   return null;
 end
 $$;
-comment on function caravan.nothing is 'The function of the triggers on tracked tables; their conditions do the work';
 
 -- The text of the row as a JSON object, for a doorbell, unless it is too long for one.
 create or replace function caravan_internal.row_of(source caravan.source)
@@ -135,6 +137,8 @@ $$;
 
 -- UPDATE, not UPDATE OF: that one looks at what the statement names, and a BEFORE trigger may change more.
 -- ENABLE ALWAYS: rows that arrive in central by logical replication are changes too.
+-- Relies on: a condition that names the log makes the trigger depend on it. So whoever drops the schema caravan with all that
+-- hangs on it drops the triggers, too, and no write fails for want of a log. It is computed once a statement.
 create or replace function caravan_internal.make_triggers(source caravan.source)
 returns void
 language plpgsql
@@ -162,17 +166,18 @@ begin
 
   foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
     execute format(
-      'create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s %4$s execute function caravan.nothing()',
+      $f$create or replace trigger caravan_%1$s after %1$s on %2$s for each %3$s
+        when ('caravan.change'::regclass is not null%4$s) execute function caravan_internal.%5$s()$f$,
       event,
       source.relation,
       case event when 'truncate' then 'statement' else 'row' end,
       case event
-        when 'insert' then format('when (caravan_internal.log_insert_%s(%s, %s))', n, new_key, row_of)
-        when 'update' then format('when (case when %s then caravan_internal.log_update_%s(%s, %s, %s) else false end)',
+        when 'insert' then format(' and caravan_internal.log_insert_%s(%s, %s)', n, new_key, row_of)
+        when 'update' then format(' and case when %s then caravan_internal.log_update_%s(%s, %s, %s) else false end',
           really_differs, n, old_key, new_key, row_of)
-        when 'delete' then format('when (caravan_internal.log_delete_%s(%s))', n, old_key)
-        else format('when (caravan_internal.log_truncate_%s())', n)
-      end
+        when 'delete' then format(' and caravan_internal.log_delete_%s(%s)', n, old_key)
+      end,
+      case event when 'truncate' then 'log_truncate_' || n else 'nothing' end
     );
     execute format('alter table %s enable always trigger caravan_%s', source.relation, event);
   end loop;

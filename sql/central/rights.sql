@@ -16,7 +16,7 @@ begin
   for called in
     select oid from pg_proc
     where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and prorettype <> 'trigger'::regtype
-      and proname ~ '^(log_insert|log_update|log_delete|log_truncate|found|spelled|scan)_[0-9]+$'
+      and proname ~ '^(log_insert|log_update|log_delete|found|spelled|scan)_[0-9]+$'
   loop
     execute format('grant execute on function %s to public', called);
   end loop;

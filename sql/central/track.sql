@@ -120,7 +120,7 @@ begin
     join pg_class c on c.oid = s.relation
     where s.made_by is distinct from caravan_internal.making()
   ) then
-    drop function if exists caravan.is_to_ring, caravan.ring, caravan.k;
+    drop function if exists caravan.nothing, caravan.is_to_ring, caravan.ring, caravan.k;
   end if;
 end
 $$;

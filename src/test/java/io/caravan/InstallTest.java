@@ -188,7 +188,7 @@ class InstallTest {
         .isEqualTo("1");
     assertThat(
             central.query(
-                "select from pg_proc where pronamespace = 'caravan'::regnamespace and proname ~ '^log_|ring'"))
+                "select from pg_proc where pronamespace = 'caravan'::regnamespace and proname ~ '^log_|ring|nothing'"))
         .isEmpty();
   }
 

@@ -987,7 +987,7 @@ class TrackTest {
                   select oid::regprocedure::text from pg_proc
                   where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace)
                     and has_function_privilege('%s', oid, 'execute')
-                    and proname not in ('log_insert_1', 'log_update_1', 'log_delete_1', 'log_truncate_1', 'found_1', 'scan_1')
+                    and proname not in ('log_insert_1', 'log_update_1', 'log_delete_1', 'found_1', 'scan_1')
                   """
                       .formatted(nobody)))
           .isEmpty();
