@@ -159,7 +159,8 @@ final class Watch {
   private boolean ask(long now) throws SQLException {
     String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
     try (ResultSet answer =
-        statement.executeQuery("select changed, snapshot from caravan_internal.changes_since(" + since + ")")) {
+        statement.executeQuery(
+            "select changed, snapshot from caravan_internal.changes_since(" + since + ")")) {
       answer.next();
       pace(answer.getString(2), now);
       snapshot = answer.getString(2);

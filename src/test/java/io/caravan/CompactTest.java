@@ -118,7 +118,8 @@ class CompactTest {
 
     assertThat(number("select count(*) from caravan.change where (key ->> 0)::int <= 100"))
         .isZero();
-    assertThat(central.value("select horizon > '0' from caravan_internal.compaction")).isEqualTo("t");
+    assertThat(central.value("select horizon > '0' from caravan_internal.compaction"))
+        .isEqualTo("t");
   }
 
   @Test

@@ -38,7 +38,8 @@ class CursorTest {
 
     Cursor older =
         Cursor.parse(
-            "{\"epoch\": \"e\", \"snapshot\": \"1:1:\", \"milestone\": \"%s\"}".formatted(watermark));
+            "{\"epoch\": \"e\", \"snapshot\": \"1:1:\", \"milestone\": \"%s\"}"
+                .formatted(watermark));
 
     assertThat(Cursor.parse(older.json()).watermark()).isEqualTo(watermark);
   }

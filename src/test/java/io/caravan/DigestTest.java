@@ -312,7 +312,8 @@ class DigestTest {
         .formatted(table, columns);
   }
 
-  static String done(String compared, int missing, int stale, int surplus, int local, int repaired) {
+  static String done(
+      String compared, int missing, int stale, int surplus, int local, int repaired) {
     return "done: %s compared, %d missing, %d stale, %d surplus, %d local, %d repaired, 0 skipped"
         .formatted(compared, missing, stale, surplus, local, repaired);
   }

@@ -291,7 +291,8 @@ class DoubtTest {
 
   /** The first ones, as when an older backup is restored. */
   private void losesUsers(int count) {
-    central.execute("delete from users where id <= " + count + "; delete from caravan_internal.incarnation");
+    central.execute(
+        "delete from users where id <= " + count + "; delete from caravan_internal.incarnation");
   }
 
   private void confirm() {

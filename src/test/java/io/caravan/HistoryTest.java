@@ -158,7 +158,8 @@ class HistoryTest {
     central("select caravan_internal.compact()");
     central("delete from users where id <= 10");
     central("select caravan_internal.compact()");
-    central("update caravan_internal.watermark set at = at - interval '40 days', newest = newest + 10");
+    central(
+        "update caravan_internal.watermark set at = at - interval '40 days', newest = newest + 10");
     central("update users set name = name || '.' from generate_series(1, 2)");
     for (int i = 0; i < 120; i++) {
       central("update users set name = name || '.'");

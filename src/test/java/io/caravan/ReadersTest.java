@@ -21,7 +21,8 @@ class ReadersTest {
       select caravan_internal.store_dead_letters('%s', '[{"source": "public.%s", "key": [1], "sqlstate": "22000", "message": "bad"}]', '[]', 10)
       """;
   private static final String RESOLVE = "select caravan_internal.resolve('%s', '{%s}', '[]')";
-  private static final String MEASURED = "select dead_letters from caravan_internal.measure('{}', '{}', 1)";
+  private static final String MEASURED =
+      "select dead_letters from caravan_internal.measure('{}', '{}', 1)";
   private static final String REFUSING =
       "select string_agg(client, ', ' order by client) from caravan_internal.refusing";
   private static final String CLAIM =
@@ -86,7 +87,8 @@ class ReadersTest {
     String run =
         central.value(
             "insert into caravan.reconciliation (client, source, target, reason) values ('blog', 'public.salaries', 's', 'epoch') returning id");
-    assertThatThrownBy(() -> asHub("select caravan_internal.suspect_gone(%s, '{[1],[2]}')".formatted(run)))
+    assertThatThrownBy(
+            () -> asHub("select caravan_internal.suspect_gone(%s, '{[1],[2]}')".formatted(run)))
         .hasMessageContaining("may not read the source public.salaries");
     assertThat(
             central.value(

@@ -82,7 +82,8 @@ class ReconcileRequestTest {
     blog.execute("update members set name = 'x' where id = 3");
 
     assertThat(hub.reconcile(", 'public.users', '[3]'"))
-        .isEqualTo("done: 0 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 0 skipped");
+        .isEqualTo(
+            "done: 0 compared, 0 missing, 1 stale, 0 surplus, 0 local, 1 repaired, 0 skipped");
   }
 
   /** Keys of rows that only the client has are found in the log's form, wherever the hub is. */

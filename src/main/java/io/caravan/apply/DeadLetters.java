@@ -14,7 +14,8 @@ public final class DeadLetters {
   public static final String ALL = "*";
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String STORE = "select caravan_internal.store_dead_letters(?, ?::jsonb, '[]', ?)";
+  private static final String STORE =
+      "select caravan_internal.store_dead_letters(?, ?::jsonb, '[]', ?)";
   private static final String RESOLVE = "select caravan_internal.resolve(?, ?::jsonb, ?::jsonb)";
   private static final String RESEND = "select caravan_internal.resend(?, ?::jsonb)";
 

@@ -18,9 +18,9 @@ import javax.sql.DataSource;
 
 /**
  * Reads central for a client. What is new since its cursor, and the next rows of its initial load,
- * are one query each. Whatever is more seldom {@code caravan_internal.read} does: it gives the cursor with
- * which to begin, notices another history of central, and says what is wrong where a source can't
- * be read.
+ * are one query each. Whatever is more seldom {@code caravan_internal.read} does: it gives the
+ * cursor with which to begin, notices another history of central, and says what is wrong where a
+ * source can't be read.
  */
 public final class Reader {
   private static final String READ =

@@ -19,8 +19,8 @@ import java.util.Set;
  * @param key the columns of its key
  * @param columns its columns, in the order in which central numbers their values
  * @param types their types
- * @param state all of this as {@code caravan_internal.tracked} writes it: what was made for another state
- *     does not fit
+ * @param state all of this as {@code caravan_internal.tracked} writes it: what was made for another
+ *     state does not fit
  */
 record Tracked(
     int id,
@@ -77,8 +77,8 @@ record Tracked(
 
   /**
    * The values of these columns as a JSON array, or the number of their bytes if these are too
-   * many, as an expression in SQL over {@code f}, which {@code caravan_internal.found_N} or its like has
-   * found.
+   * many, as an expression in SQL over {@code f}, which {@code caravan_internal.found_N} or its
+   * like has found.
    *
    * @param largest how many bytes they may have
    */

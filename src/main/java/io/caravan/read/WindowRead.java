@@ -151,7 +151,8 @@ final class WindowRead {
             : cursor.at(head.upto, head.watermark, null);
     String progress = page.isEmpty() ? null : page.progress();
     // The last page of a window moves the cursor, even if it brings nothing. And so that a client
-    // for which nothing ever changes does not fall behind what caravan_internal.compact forgets, it is moved
+    // for which nothing ever changes does not fall behind what caravan_internal.compact forgets, it
+    // is moved
     // on now and then.
     if (progress == null && (window != null || head.isBehind || head.others > MOST_OF_OTHERS)) {
       progress = "nothing new";

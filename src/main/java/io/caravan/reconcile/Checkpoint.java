@@ -141,8 +141,8 @@ record Checkpoint(
    * @param refused how many keys were left out from the beginning
    * @param compared how many rows central has
    * @param noted how many keys the client has noted as central's; {@link DigestPart#UNKNOWN}
-   * @param held the digest of all rows of the client, its local ones among them; of no buckets until it is
-   *     known
+   * @param held the digest of all rows of the client, its local ones among them; of no buckets
+   *     until it is known
    */
   record Known(long refused, long compared, long noted, SeededDigest held) {
     Known notes(long keys) {

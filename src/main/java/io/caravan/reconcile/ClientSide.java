@@ -109,7 +109,8 @@ public final class ClientSide implements Side.OfClient {
           scope.counts() && from == 0 ? noted(connection, target, scope) : DigestPart.UNKNOWN;
       if (scope.replicated()) {
         session.set("work_mem", "64MB");
-        return new DigestPart(replicatedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
+        return new DigestPart(
+            replicatedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
       }
       Parts parts = rows.parts(connection, scope, from, blocks);
       session.set("enable_seqscan", parts.needIndex() ? "off" : "on");

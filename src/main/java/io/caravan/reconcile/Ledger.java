@@ -74,7 +74,10 @@ final class Ledger {
   /** Those of these types of a client that central lacks. */
   Set<String> unknownTypes(Collection<String> types) throws SQLException {
     return Set.copyOf(
-        read("select caravan_internal.unknown_types(?) as unknown", row -> texts(row, "unknown"), types));
+        read(
+            "select caravan_internal.unknown_types(?) as unknown",
+            row -> texts(row, "unknown"),
+            types));
   }
 
   /** Another hub could go on from here. */
@@ -98,7 +101,8 @@ final class Ledger {
 
   /** What the run has come to, in a line; empty: it is not worth one. */
   String progress() throws SQLException {
-    return read("select coalesce(caravan_internal.progress(?), ''::text)", row -> row.getString(1), run);
+    return read(
+        "select coalesce(caravan_internal.progress(?), ''::text)", row -> row.getString(1), run);
   }
 
   /** Adds to what the run has to say. */
@@ -111,7 +115,9 @@ final class Ledger {
   /** Keeps the digest of the client's local rows. */
   void keepLocal(SeededDigest local) throws SQLException, Ended {
     String json = Checkpoint.json(local);
-    write(connection -> call(connection, "select caravan_internal.keep_local_digest(?, ?::jsonb)", run, json));
+    write(
+        connection ->
+            call(connection, "select caravan_internal.keep_local_digest(?, ?::jsonb)", run, json));
   }
 
   /**
@@ -124,7 +130,12 @@ final class Ledger {
     if (!keys.isEmpty() || !keyTexts.isEmpty()) {
       write(
           connection ->
-              call(connection, "select caravan_internal.suspect_keys(?, ?, ?)", run, keys, keyTexts));
+              call(
+                  connection,
+                  "select caravan_internal.suspect_keys(?, ?, ?)",
+                  run,
+                  keys,
+                  keyTexts));
     }
   }
 
@@ -228,7 +239,9 @@ final class Ledger {
 
   /** Ends the run, in this state and with these words. */
   void end(String state, String note) throws SQLException, Ended {
-    write(connection -> call(connection, "select caravan_internal.end_run(?, ?, ?)", run, state, note));
+    write(
+        connection ->
+            call(connection, "select caravan_internal.end_run(?, ?, ?)", run, state, note));
   }
 
   /** Ends the run, which has come through. */
@@ -361,7 +374,8 @@ final class Ledger {
    * @param spelled as central writes it, if in another way; else empty
    * @param keyText as the client writes it; empty: it has no row
    */
-  record Judged(String key, Verdict verdict, boolean isReplicated, String spelled, String keyText) {}
+  record Judged(
+      String key, Verdict verdict, boolean isReplicated, String spelled, String keyText) {}
 
   /**
    * How many keys are what.

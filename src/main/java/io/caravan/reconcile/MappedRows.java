@@ -25,7 +25,7 @@ final class MappedRows {
       """
       select "caravan.ctid" as place, %s as key_hash, %s as row_hash, array[%s] as key_text,
         pg_catalog.jsonb_build_array(%s) as key, %s
-      from (select "caravan.ctid", %s from caravan.%s %s) as source_row
+      from (select "caravan.ctid", %s from caravan_internal.%s %s) as source_row
       where %s
       """;
 
@@ -57,7 +57,7 @@ final class MappedRows {
         connection,
         scope,
         comparison.relation(),
-        "caravan." + Statements.quoted(comparison.rows()),
+        "caravan_internal." + Statements.quoted(comparison.rows()),
         Statements.quoted(column),
         List.of(
             List.of(types.ofSource().get(column).name()),

@@ -155,7 +155,11 @@ public final class Reconciler
         };
     Reconciliation.Settings settings =
         new Reconciliation.Settings(
-            Limits.USUAL, percentOfEach(), BigDecimal.valueOf(safetyThreshold), Reconciler::pause, progress);
+            Limits.USUAL,
+            percentOfEach(),
+            BigDecimal.valueOf(safetyThreshold),
+            Reconciler::pause,
+            progress);
     try {
       new Reconciliation(work, parsed, sides, settings).work();
     } catch (Ended e) {

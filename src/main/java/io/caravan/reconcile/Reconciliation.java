@@ -260,7 +260,9 @@ final class Reconciliation {
                 at.central().digest().rows(),
                 at.client().noted(),
                 new SeededDigest(at.scope().seed(), client)));
-    if (local.seed() == at.scope().seed() && local.depth() == at.scope().depth() && local.isKnown()) {
+    if (local.seed() == at.scope().seed()
+        && local.depth() == at.scope().depth()
+        && local.isKnown()) {
       client = client.minus(local.digest());
     }
     goOn(client);
@@ -330,7 +332,9 @@ final class Reconciliation {
     ledger.keep(at);
   }
 
-  /** Whether the client's local rows are among those that differ: then it has to tell them apart. */
+  /**
+   * Whether the client's local rows are among those that differ: then it has to tell them apart.
+   */
   private boolean areLocalRowsInTheWay(int buckets) {
     long local = at.known().held().digest().rows() - at.known().compared();
     return isShared() && !at.scope().replicated() && (local > buckets || at.scope().bits() != 0);
@@ -473,7 +477,8 @@ final class Reconciliation {
   }
 
   /**
-   * The safety threshold: whether so many rows differ that a person is to be asked before they are repaired.
+   * The safety threshold: whether so many rows differ that a person is to be asked before they are
+   * repaired.
    *
    * <p>After another history, what matters is how much the client would lose of what it has, if
    * that is at least so many rows. What central has says nothing about it.
@@ -591,7 +596,11 @@ final class Reconciliation {
    * @param progress takes a line for the log; empty where there is nothing to say
    */
   record Settings(
-      Limits limits, BigDecimal percent, BigDecimal safetyThreshold, Pause pause, Consumer<String> progress) {}
+      Limits limits,
+      BigDecimal percent,
+      BigDecimal safetyThreshold,
+      Pause pause,
+      Consumer<String> progress) {}
 
   /** Waits before keys are looked at once more. */
   interface Pause {

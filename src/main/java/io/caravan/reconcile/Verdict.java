@@ -34,7 +34,8 @@ public enum Verdict {
    * @param isShared whether the client's table also has rows of its own
    * @param isReplicated whether the client has noted the key as central's; only in a shared table
    */
-  static Verdict of(OptionalLong central, OptionalLong client, boolean isShared, boolean isReplicated) {
+  static Verdict of(
+      OptionalLong central, OptionalLong client, boolean isShared, boolean isReplicated) {
     boolean isCentrals = isReplicated || !isShared;
     if (central.isEmpty() && client.isEmpty()) {
       return isReplicated ? ORPHANED : EQUAL;
