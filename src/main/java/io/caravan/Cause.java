@@ -28,7 +28,7 @@ public record Cause(String sqlState, String message) {
   // In every language of the server, the line of a function in an error's context has these words.
   private static final Pattern FUNCTION = Pattern.compile("PL/pgSQL[^\\n]*?([\\w\".]+)\\(");
   private static final Pattern LANGUAGE = Pattern.compile("PL/\\w+");
-  private static final String OURS = "caravan.";
+  private static final Pattern OURS = Pattern.compile("caravan(_internal)?\\.");
 
   /**
    * The innermost error of a database; without one, the error itself.
@@ -97,14 +97,18 @@ public record Cause(String sqlState, String message) {
     Matcher function = FUNCTION.matcher(Objects.requireNonNullElse(error.getWhere(), ""));
     return "exec_stmt_raise".equals(error.getRoutine())
         && function.find()
-        && function.group(1).startsWith(OURS);
+        && OURS.matcher(function.group(1)).lookingAt();
   }
 
   /** Whether PostgreSQL itself says it, of something that no function but Caravan's has done. */
   private static boolean isWithoutRows(ServerErrorMessage error, String sqlState) {
     String where = Objects.requireNonNullElse(error.getWhere(), "");
     long ours =
-        FUNCTION.matcher(where).results().filter(line -> line.group(1).startsWith(OURS)).count();
+        FUNCTION
+            .matcher(where)
+            .results()
+            .filter(line -> OURS.matcher(line.group(1)).lookingAt())
+            .count();
     return WITHOUT_ROWS.contains(sqlState.substring(0, 2))
         && !"exec_stmt_raise".equals(error.getRoutine())
         && LANGUAGE.matcher(where).results().count() == ours;
