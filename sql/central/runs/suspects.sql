@@ -88,7 +88,7 @@ begin
     insert into caravan_internal.suspect (run, key, verdict, replicated)
     select $1, k::jsonb, 'surplus', true
     from unnest($2) as k
-    where k::jsonb = caravan_internal.typed_key(%1$s, k::jsonb) and not exists (select from caravan.%2$s_%1$s(k::jsonb))
+    where k::jsonb = caravan_internal.typed_key(%1$s, k::jsonb) and not exists (select from caravan_internal.%2$s_%1$s(k::jsonb))
     on conflict do nothing
   $q$, source.id, case when source.loose then 'spelled' else 'found' end) using run, keys;
 end
