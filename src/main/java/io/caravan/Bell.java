@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import org.apache.camel.Body;
 import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 import org.slf4j.Logger;
@@ -40,6 +41,14 @@ public final class Bell extends AbstractHealthCheck {
   /** How often the hub rings the bell for itself, in milliseconds. */
   public void setHeartbeat(long millis) {
     patience = Duration.ofMillis(millis * MISSES);
+  }
+
+  /**
+   * Whether the hub's own listener has rung, which it does some hundred times a second while it
+   * looks for changes.
+   */
+  public boolean isOfListener(@Body String notification) {
+    return Listener.OWN_RINGS.contains(notification);
   }
 
   /** Whether the hub itself has rung, to know that it hears the bell. */

@@ -7,6 +7,7 @@ import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Set;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
@@ -23,7 +24,9 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   static final String NEWS_RING = "{\"source\":\"caravan\",\"op\":\"news\"}";
 
   /** Delivered when a page that was read waits for the clients. */
-  static final String PAGE_RING = "{\"source\":\"caravan\",\"op\":\"page\"}";
+  public static final String PAGE_RING = "{\"source\":\"caravan\",\"op\":\"page\"}";
+
+  static final Set<String> OWN_RINGS = Set.of(LISTEN_RING, NEWS_RING, PAGE_RING);
 
   private static final long serialVersionUID = 1;
 

@@ -1,7 +1,7 @@
 package io.caravan.read;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.CentralFailure;
+import io.caravan.Listener;
 import io.caravan.client.Cursor;
 import io.caravan.client.KeptByClient;
 import io.caravan.client.Standing;
@@ -69,11 +69,10 @@ public final class Reads implements KeptByClient {
   /**
    * All clients are about to be woken, for there may be changes.
    *
-   * @param why the doorbell; anything else if nobody has rung
+   * @param why who rang; anything else if nobody has rung
    */
   public void wake(@Body Object why) {
-    boolean isForPage = why instanceof JsonNode bell && bell.path("op").asText().equals("page");
-    wokenAt = isForPage ? lookedAt : System.nanoTime();
+    wokenAt = Listener.PAGE_RING.equals(why) ? lookedAt : System.nanoTime();
   }
 
   /**
