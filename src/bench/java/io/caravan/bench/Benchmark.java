@@ -10,7 +10,9 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /**
  * Measures Caravan beside the alternatives: {@code mvn -q -Pbench}, with the properties of {@link
@@ -39,6 +41,7 @@ class Benchmark {
   }
 
   @Test
+  @Timeout(value = 1, unit = TimeUnit.DAYS)
   void measuresCaravanBesideTheAlternatives() {
     run(Options.fromSystem(), System.out, Path.of("target/bench.json"));
   }

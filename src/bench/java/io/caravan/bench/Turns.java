@@ -11,8 +11,9 @@ import java.util.function.Consumer;
 /** Lets contenders take turns, so that what disturbs the machine for a while disturbs all. */
 final class Turns {
   private static final Duration WARM_UP = Duration.ofSeconds(2);
-  // A hub runs for weeks. How long its code is being compiled is seen where it is started.
   private static final Duration FIRST_WARM_UP = Duration.ofSeconds(60);
+  // A hub runs for weeks. In its first minutes, the compiler takes half a core.
+  private static final Duration WARM_UP_OF_A_HUB = Duration.ofSeconds(180);
 
   private Turns() {}
 
@@ -46,7 +47,7 @@ final class Turns {
 
   /** Writes for longer, to a contender that was started just now. */
   static void warmUpAnew(Contender contender, int rows) {
-    warmUp(contender, rows, FIRST_WARM_UP);
+    warmUp(contender, rows, hubOf(contender).isPresent() ? WARM_UP_OF_A_HUB : FIRST_WARM_UP);
   }
 
   /** Writes for a while. */
