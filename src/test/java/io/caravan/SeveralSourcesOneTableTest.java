@@ -168,6 +168,71 @@ class SeveralSourcesOneTableTest {
   }
 
   @Nested
+  class SourcesWhoseKeysAreOfDifferentTypes extends WithBlog {
+
+    @ParameterizedTest
+    @CsvSource({"int, bigint", "bigint, int", "int, numeric", "numeric, int"})
+    void mayPassARowToEachOther(String eu, String us) {
+      central.execute(
+          """
+          create table people_eu (id %s primary key, region text, name text);
+          create table people_us (id %s primary key, region text, name text);
+          select caravan.track('people_eu', '{region, name}'), caravan.track('people_us', '{region, name}');
+          insert into people_eu select i, 'eu', 'person ' || i from generate_series(1, 5) as i;
+          insert into people_us select i, 'us', 'person ' || i from generate_series(6, 10) as i;
+          """
+              .formatted(eu, us));
+      startWith(MEMBERS, PARTITIONS);
+      awaitEqual("select 10", "select count(*) from members");
+      blog().execute("insert into posts select id, 'a post' from members");
+
+      central.execute(
+          """
+          insert into people_us values (5, 'us', 'moved')
+          """);
+      awaitEqual("select 'moved'", "select name from members where id = 5");
+
+      central.execute(
+          """
+          delete from people_eu where id = '5';
+          begin;
+          delete from people_eu where id = '3';
+          insert into people_us values (3, 'us', 'moved');
+          commit;
+          begin;
+          insert into people_us values (4, 'us', 'moved');
+          delete from people_eu where id = '4';
+          commit;
+          update people_us set name = 'the end' where id = '10';
+          """);
+
+      awaitEqual("select 'the end'", "select name from members where id = 10");
+      assertThat(blog().value("select string_agg(name, ' ') from members where id in (3, 4, 5)"))
+          .isEqualTo("moved moved moved");
+      assertThat(blog().value("select count(*) from posts")).isEqualTo("10");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"int, text", "text, int", "int, uuid"})
+    void areRefusedWhereTheirKeysAreNotWrittenAlike(String eu, String us) {
+      central.execute(
+          """
+          create table people_eu (id %s primary key, region text, name text);
+          create table people_us (id %s primary key, region text, name text);
+          select caravan.track('people_eu', '{region, name}'), caravan.track('people_us', '{region, name}');
+          """
+              .formatted(eu, us));
+
+      startWith("create table members (id text primary key, region text, name text)", PARTITIONS);
+
+      awaitPaused(
+          "the key of public.people_us is " + us.replace("int", "integer"),
+          "that of public.people_eu, which fills the same table",
+          "Give both keys the same type");
+    }
+  }
+
+  @Nested
   class PartitionsOfAnotherHistory extends WithBlog {
     private static final Postgres SERVER = new Postgres(Map.of());
 

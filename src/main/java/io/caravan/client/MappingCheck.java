@@ -62,6 +62,41 @@ public final class MappingCheck {
     }
   }
 
+  /**
+   * Checks that the sources that fill one table have keys that are written alike: by their keys it
+   * is told whether a row that one of them loses is now another's.
+   *
+   * @param sources by name, as a page describes them
+   * @param types of central's that the client knows, by their names in central
+   * @throws Fault if two of them have keys of different kinds
+   */
+  public void checkKeysOfSiblings(Map<String, Source> sources, Map<String, Catalog.Type> types)
+      throws Fault {
+    Map<String, Map.Entry<Target, String>> first = new HashMap<>();
+    for (Target target : mapping.targets()) {
+      Source source = sources.get(target.source());
+      for (Map.Entry<String, String> entry :
+          source == null ? Set.<Map.Entry<String, String>>of() : target.key().entrySet()) {
+        String type = source.columns().get(entry.getValue());
+        Map.Entry<Target, String> known =
+            first.putIfAbsent(id(target) + entry.getKey(), Map.entry(target, type));
+        if (known != null && !kind(known.getValue(), types).equals(kind(type, types))) {
+          throw wrong(
+              target,
+              "the key of %s is %s, and that of %s, which fills the same table, is %s"
+                  .formatted(target.source(), type, known.getKey().source(), known.getValue()),
+              "Give both keys the same type.");
+        }
+      }
+    }
+  }
+
+  /** Numbers and texts are written alike, whatever their size. */
+  private static String kind(String type, Map<String, Catalog.Type> types) {
+    String category = types.containsKey(type) ? types.get(type).category() : "";
+    return Set.of("N", "S").contains(category) ? category : type;
+  }
+
   /** The targets, those of parents before those of the children that reference them. */
   public List<Target> parentsFirst() {
     Map<Long, Integer> depths = depths();

@@ -154,6 +154,7 @@ public final class Plan {
         check.check(target, sources.get(target.source()), types);
       }
     }
+    check.checkKeysOfSiblings(sources, types);
     return new Statements(catalog, targets, numbers, sources, types);
   }
 
