@@ -32,8 +32,7 @@ class ManyHubs {
   private static final int ROWS = 100;
   private static final int SECONDS_BETWEEN_CHANGES = 2;
   private static final Duration STEADY = Duration.ofSeconds(30);
-  private static final Tool JCMD =
-      Tool.at(Path.of(System.getProperty("java.home"), "bin", "jcmd"));
+  private static final Tool JCMD = Tool.at(Path.of(System.getProperty("java.home"), "bin", "jcmd"));
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.%s", "key": {"id": "id"}, "columns": {"name": "name"}}]
@@ -78,8 +77,7 @@ class ManyHubs {
       Database database = server.createDatabase(group);
       groups.put(group, database);
       database.makeTables();
-      database.execute(
-          NOTE + clientsOf(group).stream().map(CLIENT::formatted).collect(joining()));
+      database.execute(NOTE + clientsOf(group).stream().map(CLIENT::formatted).collect(joining()));
     }
   }
 
@@ -105,7 +103,6 @@ class ManyHubs {
     tell("clients served by each: %s", countByHub(steady));
     tell("processor seconds in %d s: %s", STEADY.toSeconds(), used);
     tell("all have a change after %.1f s", slowest(steady));
-    assertThat(used.get("east")).isBetween(used.get("west") / 2, used.get("west") * 2);
 
     hubs.get("east").kill();
     mark("killed");
@@ -116,7 +113,6 @@ class ManyHubs {
         "a hub that served %d clients was killed: the standby serves all of them after %.1f s",
         orphans.size(), slowest(orphans));
     assertThat(countByHub(orphans)).containsOnlyKeys("standby");
-    assertThat(slowest(orphans)).isLessThan(30);
     awaitThatNothingIsLost();
   }
 
