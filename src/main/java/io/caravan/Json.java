@@ -12,7 +12,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 /**
  * Looks at JSON from PostgreSQL, which may be as large as its rows are; numbers stay as they are.
  */
-final class Json {
+public final class Json {
   private static final ObjectMapper MAPPER =
       JsonMapper.builder(
               JsonFactory.builder()
@@ -28,11 +28,13 @@ final class Json {
 
   private Json() {}
 
-  static <T> T read(String text, TypeReference<T> type) throws JsonProcessingException {
+  /** Text as a value of a type. */
+  public static <T> T read(String text, TypeReference<T> type) throws JsonProcessingException {
     return MAPPER.readValue(text, type);
   }
 
-  static JsonNode read(String text) throws JsonProcessingException {
+  /** Text as a tree. */
+  public static JsonNode read(String text) throws JsonProcessingException {
     return MAPPER.readTree(text);
   }
 }

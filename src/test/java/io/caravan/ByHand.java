@@ -12,6 +12,7 @@ import io.caravan.client.Cursor;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Statements;
+import io.caravan.jdbc.Cause;
 import io.caravan.read.Answer;
 import io.caravan.reconcile.RunsByHand;
 import java.lang.reflect.InvocationTargetException;

@@ -3,6 +3,8 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import io.caravan.contract.Sources;
+import io.caravan.listen.Listener;
 import java.util.stream.Stream;
 import org.apache.camel.EndpointInject;
 import org.apache.camel.Produce;

@@ -9,14 +9,14 @@ import org.apache.logging.log4j.core.appender.AbstractAppender;
 import org.apache.logging.log4j.core.config.Property;
 
 /** What is logged under a name, from now on until it is closed. */
-final class Log extends AbstractAppender implements AutoCloseable {
+public final class Log extends AbstractAppender implements AutoCloseable {
   private final List<String> lines = new CopyOnWriteArrayList<>();
   private final String name;
 
   /**
    * @param name of the logger and those below it; empty for all
    */
-  Log(String name) {
+  public Log(String name) {
     super("test " + name, null, null, false, Property.EMPTY_ARRAY);
     this.name = name;
     start();
@@ -24,7 +24,7 @@ final class Log extends AbstractAppender implements AutoCloseable {
   }
 
   /** Level and message of each event. */
-  List<String> lines() {
+  public List<String> lines() {
     return lines;
   }
 

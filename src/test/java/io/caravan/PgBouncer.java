@@ -12,18 +12,18 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 
 /** A PgBouncer in transaction mode before a local server, on which nobody needs a password. */
-final class PgBouncer implements AutoCloseable {
+public final class PgBouncer implements AutoCloseable {
   private static final Path BINARY = Path.of("/usr/sbin/pgbouncer");
 
   private final int port = freePort();
   private final Process process;
 
-  PgBouncer(int server) throws IOException {
+  public PgBouncer(int server) throws IOException {
     this(server, 20);
   }
 
   /** The same, with so many sessions of each database. */
-  PgBouncer(int server, int sessions) throws IOException {
+  public PgBouncer(int server, int sessions) throws IOException {
     Path home = Files.createTempDirectory("pgbouncer");
     Files.setPosixFilePermissions(home, PosixFilePermissions.fromString("rwxr-xr-x"));
     Path settings = home.resolve("pgbouncer.ini");
@@ -50,11 +50,11 @@ final class PgBouncer implements AutoCloseable {
     await().until(this::answers);
   }
 
-  static boolean isInstalled() {
+  public static boolean isInstalled() {
     return Files.isExecutable(BINARY);
   }
 
-  int port() {
+  public int port() {
     return port;
   }
 

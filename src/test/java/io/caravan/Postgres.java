@@ -3,6 +3,7 @@ package io.caravan;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.client.ClientTables;
+import io.caravan.install.InstallScript;
 import io.zonky.test.db.postgres.embedded.DefaultPostgresBinaryResolver;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import io.zonky.test.db.postgres.embedded.PgBinaryResolver;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.Postgres.Database;
 import io.caravan.client.Wanted;
+import io.caravan.contract.UsedColumns;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

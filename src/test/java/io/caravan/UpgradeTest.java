@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.caravan.Postgres.Database;
 import io.caravan.client.Position;
 import io.caravan.client.Wanted;
+import io.caravan.install.Installation;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;

@@ -1,6 +1,6 @@
 package io.caravan.client;
 
-import io.caravan.Pool;
+import io.caravan.jdbc.Pool;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,6 @@
 package io.caravan.client;
 
-import io.caravan.Pool;
+import io.caravan.jdbc.Pool;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Map;

@@ -1,8 +1,8 @@
 package io.caravan.client;
 
 import io.caravan.Backoff;
-import io.caravan.Cause;
 import io.caravan.News;
+import io.caravan.jdbc.Cause;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;

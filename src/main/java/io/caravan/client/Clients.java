@@ -1,7 +1,7 @@
 package io.caravan.client;
 
-import io.caravan.Cause;
 import io.caravan.CentralFailure;
+import io.caravan.jdbc.Cause;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;

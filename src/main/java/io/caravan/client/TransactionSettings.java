@@ -1,6 +1,6 @@
 package io.caravan.client;
 
-import io.caravan.Calls;
+import io.caravan.jdbc.Calls;
 import java.lang.reflect.Method;
 import java.sql.CallableStatement;
 import java.sql.Connection;

@@ -1,8 +1,6 @@
 package io.caravan.pump;
 
 import io.caravan.CentralFailure;
-import io.caravan.Contract;
-import io.caravan.Counters;
 import io.caravan.Fault;
 import io.caravan.apply.Applied;
 import io.caravan.apply.Applying;
@@ -13,6 +11,8 @@ import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
 import io.caravan.client.Clients;
 import io.caravan.client.Standing;
+import io.caravan.contract.Contract;
+import io.caravan.health.Counters;
 import io.caravan.read.Reads;
 import java.io.IOException;
 import java.lang.ref.Reference;

@@ -9,11 +9,11 @@ import org.apache.camel.support.LanguageSupport;
 import org.apache.camel.support.PredicateToExpressionAdapter;
 
 /**
- * What the pump's routes ask the {@link Turn} in the variable {@code turn}: {@code language: {language:
- * turn, expression: hasMore}}. A route that asks for something else does not start.
+ * What the pump's routes ask the {@link Turn} in the variable {@code turn}: {@code language:
+ * {language: turn, expression: hasMore}}. A route that asks for something else does not start.
  *
- * <p>Simple's {@code ${variable.turn.hasMore}} would do, but took a quarter of the processor time of
- * all pumps: it looks the method up for each page.
+ * <p>Simple's {@code ${variable.turn.hasMore}} would do, but took a quarter of the processor time
+ * of all pumps: it looks the method up for each page.
  */
 public final class TurnLanguage extends LanguageSupport {
   private static final Map<String, Predicate<Turn>> QUESTIONS =

@@ -1,11 +1,11 @@
 package io.caravan.read;
 
 import io.caravan.CentralFailure;
-import io.caravan.Listener;
 import io.caravan.client.Cursor;
 import io.caravan.client.KeptByClient;
 import io.caravan.client.Standing;
 import io.caravan.client.Wanted;
+import io.caravan.listen.Listener;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;

@@ -1,10 +1,10 @@
 package io.caravan.reconcile;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.caravan.Cause;
 import io.caravan.Fault;
 import io.caravan.client.KeptByClient;
 import io.caravan.client.Mapping;
+import io.caravan.jdbc.Cause;
 import java.math.BigDecimal;
 import java.sql.SQLException;
 import java.sql.Timestamp;

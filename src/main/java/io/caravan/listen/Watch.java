@@ -1,0 +1,213 @@
+package io.caravan.listen;
+
+import io.caravan.CentralFailure;
+import io.caravan.read.Look;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.concurrent.TimeUnit;
+import java.util.function.IntSupplier;
+import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether the hub sleeps or is awake. While it sleeps it is rung for. When it is rung for so often
+ * that the ringing holds up those who write, it wakes up: nobody rings any more, and it looks for
+ * changes by itself, until there are none for a while. See {@code sql/central/doorbell.sql}.
+ */
+final class Watch {
+  private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
+  private static final int RINGS_OF_A_RUSH = 50;
+  private static final long RUSH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+  private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  // The more is written, the longer it waits, up to a bound: larger pages cost less for each
+  // change, and leave the processors to those who write.
+  private static final int SHORTEST_LOOK_MILLIS = 2;
+  private static final int LONGEST_LOOK_MILLIS = 40;
+  private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
+  // Where more than this is to be applied at all clients together, it waits longer in proportion:
+  // the clients' pages would take the processors from those who write.
+  private static final long MANY_DELIVERIES_PER_SECOND = 5_000;
+  // And the more clients are woken each time, without a bound: looking again before they are done
+  // makes them apply the same changes in smaller pages.
+  private static final int CLIENTS_FOR_A_MILLI = 2;
+  // Another hub that holds the lock may vanish.
+  private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
+  // How long nothing is heard before the server is asked whether it is still there.
+  private static final int SILENCE_MILLIS = 5_000;
+  private static final Pattern IS_NOT_INSTALLED = Pattern.compile("42...|3F...");
+  private static final String GRANTED = "granted";
+  private static final String BUSY = "busy";
+
+  private final Statement statement;
+  private final IntSupplier clients;
+  private final Reading reading;
+  private final long[] rings = new long[RINGS_OF_A_RUSH];
+  private int nextRing;
+  private boolean asleep;
+  private boolean holdsLock;
+  private long triedAt;
+  private long newsAt;
+  private String snapshot = "";
+  private long transactions;
+  private long lookedAt;
+  private int lookMillis = SHORTEST_LOOK_MILLIS;
+  private boolean hasPage;
+
+  /**
+   * Falls asleep, if that is possible.
+   *
+   * @param statement of a session that has begun to listen
+   * @param clients how many are woken when there is something new
+   * @param reading reads on for the clients
+   */
+  Watch(Statement statement, IntSupplier clients, Reading reading) throws SQLException {
+    this.statement = statement;
+    this.clients = clients;
+    this.reading = reading;
+    newsAt = System.nanoTime();
+    for (int i = 0; i < RINGS_OF_A_RUSH; i++) {
+      rings[i] = newsAt - 2 * RUSH_NANOS;
+    }
+    fallAsleep(newsAt);
+  }
+
+  /** Whether each change is rung for. */
+  boolean isAsleep() {
+    return asleep;
+  }
+
+  /** How long to wait for rings before {@link #seesNews} is to be called again. */
+  int patienceMillis() {
+    if (!asleep) {
+      return Math.max(lookMillis, clients.getAsInt() / CLIENTS_FOR_A_MILLI);
+    }
+    return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
+  }
+
+  /**
+   * Whether there may be changes for which nobody has rung.
+   *
+   * @param heard how many rings were heard just now
+   */
+  boolean seesNews(int heard) throws SQLException {
+    hasPage = false;
+    long now = System.nanoTime();
+    if (asleep && isRush(heard, now)) {
+      wakeUp();
+      newsAt = now;
+    }
+    if (!asleep) {
+      return look(now);
+    }
+    boolean toTry =
+        !holdsLock && now - triedAt > TimeUnit.MILLISECONDS.toNanos(LOOK_AT_THE_OTHER_MILLIS);
+    return toTry && fallAsleep(now);
+  }
+
+  private boolean isRush(int heard, long now) {
+    for (int i = 0; i < Math.min(heard, RINGS_OF_A_RUSH); i++) {
+      rings[nextRing] = now;
+      nextRing = (nextRing + 1) % RINGS_OF_A_RUSH;
+    }
+    return heard > 0 && now - rings[nextRing] < RUSH_NANOS;
+  }
+
+  private void wakeUp() throws SQLException {
+    statement.execute("select caravan_internal.wake_up()");
+    asleep = false;
+    holdsLock = false;
+    snapshot = "";
+    lookMillis = SHORTEST_LOOK_MILLIS;
+  }
+
+  /** Whether the news is a page that waits for the clients, and not just that there is some. */
+  boolean hasPage() {
+    return hasPage;
+  }
+
+  private boolean look(long now) throws SQLException {
+    Look look = read();
+    boolean news = look.found() == Look.Found.PAGE;
+    hasPage = news;
+    if (look.found() == Look.Found.UNKNOWN) {
+      news = ask(now);
+    } else {
+      pace(look.snapshot(), now);
+      snapshot = look.snapshot();
+    }
+    if (news) {
+      newsAt = now;
+    } else if (now - newsAt > QUIET_NANOS && now - triedAt > BETWEEN_TRIES_NANOS) {
+      news = fallAsleep(now);
+    }
+    return news;
+  }
+
+  /** A central that can't be read by the one connection may still answer the other. */
+  private Look read() {
+    try {
+      return reading.look();
+    } catch (CentralFailure e) {
+      LOG.debug("Can't read on", e);
+      return Look.unknown();
+    }
+  }
+
+  /** Where nothing can be read, central is asked whether there is something. */
+  private boolean ask(long now) throws SQLException {
+    String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
+    try (ResultSet answer =
+        statement.executeQuery(
+            "select changed, snapshot from caravan_internal.changes_since(" + since + ")")) {
+      answer.next();
+      pace(answer.getString(2), now);
+      snapshot = answer.getString(2);
+      return answer.getBoolean(1);
+    }
+  }
+
+  /** Decides when to look again, by how many transactions there were since the last time. */
+  private void pace(String now, long at) {
+    long known = Long.parseLong(now.split(":", -1)[1]);
+    if (!snapshot.isEmpty()) {
+      double perSecond = (known - transactions) * 1e9 / Math.max(at - lookedAt, 1);
+      double stretch = Math.max(clients.getAsInt() * perSecond / MANY_DELIVERIES_PER_SECOND, 1);
+      double millis = perSecond / TRANSACTIONS_PER_SECOND_FOR_A_MILLI * stretch;
+      lookMillis = (int) Math.min(Math.max(millis, SHORTEST_LOOK_MILLIS), LONGEST_LOOK_MILLIS);
+    }
+    transactions = known;
+    lookedAt = at;
+  }
+
+  /** Whether it has fallen asleep just now: then there may be changes that came before. */
+  private boolean fallAsleep(long now) throws SQLException {
+    triedAt = now;
+    String answer;
+    try (ResultSet result = statement.executeQuery("select caravan_internal.fall_asleep()")) {
+      result.next();
+      answer = result.getString(1);
+    } catch (SQLException e) {
+      if (!IS_NOT_INSTALLED.matcher(e.getSQLState()).matches()) {
+        throw e;
+      }
+      if (!asleep) {
+        LOG.warn("Nobody rings for changes: {}", e.getMessage());
+      }
+      asleep = true;
+      return false;
+    }
+    boolean wasHeldByAnother = asleep && !answer.equals(GRANTED);
+    holdsLock = answer.equals(GRANTED);
+    asleep = !answer.equals(BUSY);
+    return asleep && !wasHeldByAnother;
+  }
+
+  /** Reads on for the clients that have nothing to do. */
+  interface Reading {
+    /** What there is. */
+    Look look() throws CentralFailure;
+  }
+}
