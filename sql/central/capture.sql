@@ -138,7 +138,7 @@ $$;
 -- UPDATE, not UPDATE OF: that one looks at what the statement names, and a BEFORE trigger may change more.
 -- ENABLE ALWAYS: rows that arrive in central by logical replication are changes too.
 -- Relies on: a condition that names the log makes the trigger depend on it. So whoever drops the schema caravan with all that
--- hangs on it drops the triggers, too, and no write fails for want of a log. It is computed once a statement.
+-- depends on it drops the triggers, too, and no write fails because the log is missing. PostgreSQL computes it once a statement.
 create or replace function caravan_internal.make_triggers(source caravan.source)
 returns void
 language plpgsql

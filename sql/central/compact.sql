@@ -14,7 +14,7 @@ returns setof bigint
 language sql
 stable
 set search_path = pg_catalog, pg_temp
-set enable_nestloop = off  -- PostgreSQL may take the log for short: it was analyzed while its entries were not committed yet
+set enable_nestloop = off  -- the planner may underestimate the log, if it was analyzed before its entries were committed
 as $$
   with by_key as (
     select max(id) filter (where again is null) as changed, max(id) as last from caravan.change group by source, key

@@ -2,9 +2,9 @@
 --   retrying   the key is on its way once more, behind the backlog
 --   open       the client refuses it
 --   resolved   a later state was applied
---   given up   somebody said that it shall rest
+--   given up   somebody said that nothing more is to be done about it
 
--- Puts keys into the change log once more: they are read anew and come to every client, where equal rows cost nothing.
+-- Puts keys into the change log once more: the hub reads them again and sends them to every client, where equal rows cost nothing.
 create or replace function caravan_internal.requeue(letters caravan.dead_letter[])
 returns void
 language plpgsql
@@ -140,7 +140,7 @@ returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off  -- PostgreSQL takes much of a log that it has not analyzed yet for new
+set enable_seqscan = off  -- the planner overestimates the new rows of a log that was never analyzed
 as $$
 declare
   since constant pg_snapshot := cursor ->> 'snapshot';

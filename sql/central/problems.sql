@@ -47,7 +47,7 @@ as $$
     format('select caravan.confirm(%1$s), or caravan.stop(%1$s)', r.id)
   from caravan.reconciliation r
   where r.state = 'waiting'
-    -- What is another hub's is none of the business of one that is limited.
+    -- A limited hub is not told of another hub's clients.
     and (r.client in (select h.client from caravan_internal.hub_client h where h.hub = session_user)
       or not exists (select from caravan_internal.hub_client h where h.hub = session_user))
 $$;

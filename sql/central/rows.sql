@@ -19,7 +19,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
-set client_min_messages = warning  -- and not what there was not to drop
+set client_min_messages = warning  -- suppresses "does not exist, skipping"
 as $$
 declare
   n constant int := source.id;

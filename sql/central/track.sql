@@ -63,7 +63,7 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
-set client_min_messages = warning  -- and not what there was not to drop
+set client_min_messages = warning  -- suppresses "does not exist, skipping"
 as $$
 begin
   execute format('lock table %s in share row exclusive mode', source.relation);
@@ -85,7 +85,7 @@ create or replace function caravan_internal.make_again()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set client_min_messages = warning  -- and not what there was not to drop
+set client_min_messages = warning  -- suppresses "does not exist, skipping"
 as $$
 declare
   source caravan.source;
@@ -113,7 +113,7 @@ begin
   end loop;
   perform caravan_internal.make_columns_of();
 
-  -- These run in whoever writes to a source that a Caravan without rooms has made.
+  -- Writers to a source that a Caravan without rooms has made call these.
   if not exists (
     select
     from caravan.source s
@@ -133,7 +133,7 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
-set client_min_messages = warning  -- and not what there was not to drop
+set client_min_messages = warning  -- suppresses "does not exist, skipping"
 as $$
 declare
   source_key constant text[] := caravan_internal.primary_key(source);
@@ -161,7 +161,7 @@ begin
         hint = 'With ''row'' a doorbell rings for each change, with its row, for other listeners. Caravan needs ''key''.';
   end if;
   execute format('lock table %s in share row exclusive mode', source);
-  -- A table of that name was tracked, dropped and made anew: that is another history. So is another primary key, and so is
+  -- A table of that name was tracked, dropped and created again: that is another history. So is another primary key, and so is
   -- the time in which a trigger was missing or disabled.
   perform caravan_internal.untrack_source(s.name, s.relation)
   from caravan.source s
@@ -197,7 +197,7 @@ create or replace function caravan_internal.untrack_source(source text, relation
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set client_min_messages = warning  -- and not what there was not to drop
+set client_min_messages = warning  -- suppresses "does not exist, skipping"
 as $$
 declare
   tracked caravan.source;

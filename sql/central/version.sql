@@ -1,8 +1,8 @@
--- Begins an installation: refuses what must not be, and removes the functions and views, which the files that follow make
--- anew. So they may take and return other things than before. Tables stay; what changes in them is in migrations/.
+-- Begins an installation. It refuses to replace a newer version, and drops the functions and views: the files that follow
+-- create them again. So a function may take and return other things than before. Tables stay; migrations/ changes them.
 --
 -- The schema caravan is the door: what people call and query. The schema caravan_internal is the rooms behind it: what only
--- triggers and the hub use, and what may be another with each version.
+-- triggers and the hub use. Each version may change it.
 
 -- The version of this SQL. It grows with each migration, and with whatever else the hub relies on: the hub works with this
 -- very version, io.caravan.Installation.VERSION.
@@ -33,7 +33,7 @@ begin
   end if;
   execute format('create or replace function caravan.version() returns int language sql stable return %s', this);
 
-  -- Somebody has dropped the schema caravan alone. What is left over belongs to nothing.
+  -- Somebody has dropped the schema caravan alone. Nothing needs what is left over.
   if to_regclass('caravan.change') is null or to_regclass('caravan.history') is not null then
     drop schema if exists caravan_internal cascade;
   end if;
@@ -79,9 +79,9 @@ begin
 end
 $$;
 
--- Not those of a source, which caravan_internal.make_again makes while nobody writes to its table; and not those that run in
--- whoever writes: he would miss them.
--- Relies on: a function that is replaced is the same to whoever calls it just then, and one that is dropped is not.
+-- The functions of a source stay: caravan_internal.make_again replaces them while nobody writes to its table. So do those that
+-- the triggers call, because a writer may be about to call them.
+-- Relies on: a running call does not notice that a function is replaced, but it fails if the function is dropped.
 do $$
 declare
   old text;

@@ -1,8 +1,8 @@
 -- Which hub works for a run, and from where another one could go on with it.
 
 -- The run that a hub is to work for now; run is null if there is none. `percent` of the time may go into verifying. Of several
--- hubs one works for a client at a time; another takes over when it has not been heard of for `patience`. A run whose client
--- has got another mapping begins anew.
+-- hubs one works for a client at a time. Another takes over when it has not been heard of for `patience`. If the client's
+-- mapping has changed, the run begins again.
 --   checkpoint  where to go on; null: at the beginning
 --   equal_at    until when all that the client maps was shown to be equal to central; null: never
 create or replace function caravan_internal.claim_run(

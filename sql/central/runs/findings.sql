@@ -99,7 +99,7 @@ as $$
 $$;
 comment on function caravan_internal.progress is 'A run in a line, where it is worth one';
 
--- Has what differs repaired: its keys are put into the change log once more. The client's pump reads them anew, in its own
+-- Has what differs repaired: its keys are put into the change log once more. The client's pump reads them again, in its own
 -- order, and applies them as any change. So a repair can't overwrite anything newer.
 create or replace function caravan_internal.repair(run bigint)
 returns void

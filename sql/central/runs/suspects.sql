@@ -133,7 +133,7 @@ create or replace function caravan_internal.changed_since_check(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
-set enable_nestloop = off  -- PostgreSQL takes the keys for few
+set enable_nestloop = off  -- the planner underestimates how many keys there are
 set jit = off
 as $$
 declare
@@ -180,7 +180,7 @@ returns bigint
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
-set enable_nestloop = off  -- PostgreSQL takes the keys for few
+set enable_nestloop = off  -- the planner underestimates how many keys there are
 set jit = off
 as $$
 begin
