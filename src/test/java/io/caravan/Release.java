@@ -41,17 +41,22 @@ final class Release {
     }
   }
 
+  /** Copies the project as it is checked out into a folder. */
+  static void copyTo(Path folder) throws IOException {
+    Files.createDirectories(folder);
+    try (Stream<Path> files = Files.list(Path.of("").toAbsolutePath())) {
+      for (Path file :
+          files.filter(each -> !NOT_COPIED.contains(each.getFileName().toString())).toList()) {
+        FileUtils.copyToDirectory(file.toFile(), folder.toFile());
+      }
+    }
+  }
+
   private static Path build(String name) {
     Path copy = Path.of("target", "release", name).toAbsolutePath();
     try {
       FileUtils.deleteDirectory(copy.toFile());
-      Files.createDirectories(copy);
-      try (Stream<Path> files = Files.list(Path.of("").toAbsolutePath())) {
-        for (Path file :
-            files.filter(each -> !NOT_COPIED.contains(each.getFileName().toString())).toList()) {
-          FileUtils.copyToDirectory(file.toFile(), copy.toFile());
-        }
-      }
+      copyTo(copy);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
