@@ -206,7 +206,7 @@ begin
   comment on column caravan.reconciliation.own is 'Rows that did not come from central; they are left alone';
   comment on column caravan.reconciliation.skipped is 'Rows that are dead letters, or changed all the time';
   comment on column caravan.reconciliation.found is 'The first keys that differ, [{"key": [42], "is": "stale"}]; never row data';
-  comment on column caravan.reconciliation.alive_at is 'When its hub was last heard of; in the future: it rests until then';
+  comment on column caravan.reconciliation.alive_at is 'When its hub was last heard of';
   comment on column caravan.reconciliation.worked is 'How long it took, without its rests';
   comment on column caravan.reconciliation.checkpoint is 'From where a hub can go on with it; see io.caravan.reconcile.Checkpoint';
   comment on column caravan.reconciliation.mapping is 'The hash of the client''s mapping: with another one it begins anew';

@@ -1,6 +1,6 @@
 -- Which hub works for a run, and from where another one could go on with it.
 
--- The run that a hub is to work for now; run is null if there is none. `percent` of the time may go into verifying. Of several
+-- The run that a hub is to work for now; run is null if there is none. `percent` of a core may go into verifying. Of several
 -- hubs one works for a client at a time. Another takes over when it has not been heard of for `patience`. If the client's
 -- mapping has changed, the run begins again.
 --   checkpoint  where to go on; null: at the beginning
@@ -31,10 +31,8 @@ begin
       return;  -- another hub is just about to go on with it
     end if;
     chosen := caravan_internal.due_run(client, scheduled_at, percent);
-  elsif chosen.hub <> hub and chosen.alive_at > clock_timestamp() - patience
-    or chosen.alive_at > clock_timestamp() and not caravan_internal.is_requested(client)
-  then
-    return;
+  elsif chosen.hub <> hub and chosen.alive_at between clock_timestamp() - patience and clock_timestamp() then
+    return;  -- in the future: it rests at a hub of an older release
   end if;
   if chosen.id is null then
     return;
@@ -61,39 +59,25 @@ comment on function caravan_internal.claim_run is 'The run that a hub is to work
 
 -- Notes that a hub goes on with a run; first of all in each transaction that writes for the run. `step` grows; null: the run
 -- is no longer this hub's, because another one has gone on with it, or somebody has stopped it.
---   checkpoint    from where another hub could go on; null: from where it could until now
---   rest_percent  one that only verifies has no hurry, and between two parts of a table it rests until it has taken no more
---                 than this share of the time; unless another one was requested meanwhile. Null: it does not rest
+--   checkpoint  from where another hub could go on; null: from where it could until now, and failures before that count on
+--   rested      how long the run has rested since the last time; that was no work
+--   awaited     whether somebody waits for another run of the client
 create or replace function caravan_internal.keep_on(
   run bigint, hub text, inout step bigint, checkpoint jsonb default null, share numeric default null,
-  rest_percent numeric default null, out rests boolean
+  rested interval default '0', out awaited boolean
 )
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  r caravan.reconciliation;
-  rests_until timestamptz;
 begin
   perform caravan_internal.check_run(run);
-  select * into r
-  from caravan.reconciliation c
-  where c.id = keep_on.run and c.step = keep_on.step and c.hub = keep_on.hub and c.state = 'running'
-  for update;
-  if not found then
-    step := null;
-    return;
-  end if;
-  r.worked := r.worked + (clock_timestamp() - r.alive_at);
-  if not caravan_internal.is_requested(r.client) then
-    rests_until := r.started_at + r.worked * (100 / nullif(rest_percent, 0))::float8;
-  end if;
-  update caravan.reconciliation c
-  set step = c.step + 1, worked = r.worked, alive_at = greatest(clock_timestamp(), rests_until), failures = 0,
-    checkpoint = coalesce(keep_on.checkpoint, c.checkpoint), share = coalesce(keep_on.share, c.share)
-  where c.id = keep_on.run
-  returning c.step, c.alive_at > clock_timestamp() into step, rests;
+  update caravan.reconciliation r
+  set step = r.step + 1, worked = r.worked + (clock_timestamp() - r.alive_at - keep_on.rested), alive_at = clock_timestamp(),
+    failures = case when keep_on.checkpoint is null then r.failures else 0 end,
+    checkpoint = coalesce(keep_on.checkpoint, r.checkpoint), share = coalesce(keep_on.share, r.share)
+  where r.id = keep_on.run and r.step = keep_on.step and r.hub = keep_on.hub and r.state = 'running'
+  returning r.step, caravan_internal.is_requested(r.client) into step, awaited;
 end
 $$;
 comment on function caravan_internal.keep_on is 'Notes that a hub goes on with a run, and from where another one could';

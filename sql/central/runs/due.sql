@@ -35,8 +35,25 @@ as $$
   select last.ended_at + case when caravan_internal.met_initial_load(last.notes) then interval '5 seconds' else interval '1 minute' end
 $$;
 
--- The run for the oldest doubt about a client, if any. The next one has to wait until that is settled, by a person if need be.
--- After a TRUNCATE nobody is asked, nor waited for: it said that all rows go.
+-- Whether the doubt about a table holds up those that came after it: until it is settled, by a person if need be. Not if its
+-- run fails, nor if its source can't be compared.
+create or replace function caravan_internal.holds_up_others(doubted caravan.verification)
+returns boolean
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return exists (
+    select from caravan.source s where s.name = doubted.source and caravan_internal.replaced_by_another(s) is null
+  ) and not exists (
+    select from caravan_internal.last_run(doubted) as last where last.started_at > doubted.doubted_at and last.state = 'failed'
+  );
+end
+$$;
+
+-- The run for the oldest doubt about a client, if any, or for the one that was not tried for the longest time. Those that an
+-- earlier one holds up have to wait. After a TRUNCATE nobody is asked, nor waited for: it said that all rows go.
 create or replace function caravan_internal.run_for_doubt(client text)
 returns caravan.reconciliation
 language plpgsql
@@ -53,10 +70,11 @@ begin
     and not exists (
       select from caravan.verification child
       where child.client = v.client and child.doubted_at < v.doubted_at and (v.doubt = 'epoch' or child.doubt = 'truncate')
+        and caravan_internal.holds_up_others(child)
     )
     and coalesce(last.started_at < v.doubted_at or last.state <> 'waiting'
       and now() > caravan_internal.rested_at(last), true)
-  order by v.doubted_at
+  order by greatest(v.doubted_at, last.started_at)
   limit 1;
   if not found then
     return null;
@@ -83,7 +101,7 @@ as $$
 $$;
 
 -- Which run is due for a client, if any: one that was requested; one because of a doubt; the one that was scheduled last, at
--- `scheduled_at`; one to verify, as often as it takes no more than `percent` of the time, but soon after an initial load. Not
+-- `scheduled_at`; one to verify, as often as it takes no more than `percent` of a core, but soon after an initial load. Not
 -- while one waits for a person.
 create or replace function caravan_internal.due_run(client text, scheduled_at timestamptz, percent numeric)
 returns caravan.reconciliation

@@ -174,6 +174,29 @@ class ReconcileRequestTest {
     assertThat(central.value("select count(*) from caravan.reconciliation")).isEqualTo("1");
   }
 
+  /** Each time it notes what it suspects, and then cannot look at that. */
+  @Test
+  void aRunThatFailsAgainAndAgainWhereItDoesNotGetOnEnds() throws SQLException {
+    blog.execute("update members set name = 'x' where id = 3");
+    central.value("select caravan.reconcile('blog')");
+    hub.runs()
+        .ofClient(
+            (what, ask) -> {
+              if (what.equals("look")) {
+                throw new SQLException("not here");
+              }
+              return ask.call();
+            });
+
+    for (int i = 0; i < 5; i++) {
+      assertThatThrownBy(hub::finish).hasMessageContaining("not here");
+      central.execute(
+          "select caravan_internal.run_failed(max(id), 'by hand', 'not here') from caravan.reconciliation");
+    }
+
+    assertThat(last()).isEqualTo("failed {\"not here\"}");
+  }
+
   /** It takes longer than a comparison of some 100,000 rows. The servers of the tests have none. */
   @Test
   void nothingIsCompiledToJudgeAComparison() {

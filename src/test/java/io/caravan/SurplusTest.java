@@ -150,6 +150,53 @@ class SurplusTest extends WithBlog {
     awaitLetters();
   }
 
+  /** Either as a function fails, or as one that a timeout cuts off. */
+  @ParameterizedTest
+  @ValueSource(strings = {"P0001", "57014"})
+  void aSourceThatCannotBeComparedDoesNotHoldUpThoseThatFollow(String sqlState) {
+    caravan.stop();
+    central.execute(
+        """
+        create table teams (id int primary key, name text);
+        create table players (id int primary key, team int);
+        create function checked(int) returns int language sql as 'select $1';
+        select caravan.track('teams', '{name}'), caravan.track('players', '{team}');
+        insert into teams select i, 'team ' || i from generate_series(1, 50) as i;
+        insert into players select i, i from generate_series(1, 50) as i;
+        """);
+    caravan.client(
+        "forum",
+        """
+        create table teams (id int primary key, name text);
+        create table players (id int primary key, team int);
+        create function checked(int) returns int language sql as 'select $1';
+        """,
+        """
+        [{"source": "public.teams", "table": "public.teams", "key": {"id": "id"}, "columns": {"name": "name"}},
+         {"source": "public.players", "table": "public.players", "key": {"id": "id"},
+          "columns": {"team": "checked(team)"}}]
+        """);
+    caravan.start();
+    caravan.awaitEqual("table players order by id", "forum", "table players order by id");
+    caravan.stop();
+    central.execute(
+        """
+        create or replace function checked(int) returns int language plpgsql
+        as $$ begin raise exception 'not here' using errcode = '%s'; end $$;
+        delete from players where id <= 10;
+        delete from teams where id <= 20;
+        delete from caravan_internal.incarnation;
+        """
+            .formatted(sqlState));
+
+    caravan.start();
+
+    caravan.awaitEqual("table teams order by id", "forum", "table teams order by id");
+    String doubted =
+        "select string_agg(source, ' ') from caravan.verification where client = 'forum' and doubt is not null";
+    awaitLong().until(() -> "public.players".equals(central.value(doubted)));
+  }
+
   private void losesUnseen(int count) {
     central.execute(
         """

@@ -7,9 +7,10 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.FutureTask;
 
 /**
- * Asks both sides at the same time.
+ * Asks both sides.
  *
- * @param threads on which central is asked
+ * @param threads on which central is asked: the client is asked at the same time where they are
+ *     others
  */
 record BothSides(Side.OfCentral central, Side.OfClient client, Executor threads) {
 

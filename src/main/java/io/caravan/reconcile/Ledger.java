@@ -6,6 +6,7 @@ import java.math.BigDecimal;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +24,8 @@ final class Ledger {
   private final String hub;
   private final BooleanSupplier isStopping;
   private long step;
+  private Duration rested = Duration.ZERO;
+  private boolean isAwaited;
 
   Ledger(DataSource central, long run, String hub, long step, BooleanSupplier isStopping) {
     this.central = central;
@@ -85,18 +88,14 @@ final class Ledger {
     write(checkpoint, connection -> null);
   }
 
-  /**
-   * The same, between two parts of a table.
-   *
-   * @param restPercent how much of the time the run may take; then it rests. Empty: it does not
-   * @throws Ended if it rests
-   */
-  void keep(Checkpoint checkpoint, Optional<BigDecimal> restPercent) throws SQLException, Ended {
-    try (Connection connection = central.getConnection()) {
-      if (keepOn(connection, Optional.of(checkpoint), restPercent)) {
-        throw new Ended("it rests");
-      }
-    }
+  /** The run has rested so long: that is no work. */
+  void hasRested(Duration time) {
+    rested = rested.plus(time);
+  }
+
+  /** Whether somebody waits for another run of the client, as of when something was last kept. */
+  boolean isAwaited() {
+    return isAwaited;
   }
 
   /** What the run has come to, in a line; empty: it is not worth one. */
@@ -273,7 +272,7 @@ final class Ledger {
     try (Connection connection = central.getConnection()) {
       connection.setAutoCommit(false);
       try {
-        keepOn(connection, checkpoint, Optional.empty());
+        keepOn(connection, checkpoint);
         T result = statements.run(connection);
         connection.commit();
         return result;
@@ -287,28 +286,27 @@ final class Ledger {
     }
   }
 
-  /** Whether the run rests now. */
-  private boolean keepOn(
-      Connection connection, Optional<Checkpoint> checkpoint, Optional<BigDecimal> restPercent)
+  private void keepOn(Connection connection, Optional<Checkpoint> checkpoint)
       throws SQLException, Ended {
     if (isStopping.getAsBoolean()) {
       throw new Ended("the hub stops");
     }
     Kept kept =
         Sql.of(
-                "select coalesce(step, 0), coalesce(rests, false) from caravan_internal.keep_on(?, ?, ?, ?::jsonb, ?, ?)",
+                "select coalesce(step, 0), coalesce(awaited, false) from caravan_internal.keep_on(?, ?, ?, ?::jsonb, ?, ?::interval)",
                 run,
                 hub,
                 step,
                 checkpoint.map(Checkpoint::json).orElse(null),
                 checkpoint.map(at -> BigDecimal.valueOf(at.share())).orElse(null),
-                restPercent.orElse(null))
+                rested.toString())
             .one(connection, row -> new Kept(row.getLong(1), row.getBoolean(2)));
     if (kept.step == 0) {
       throw new Ended("it is no longer this hub's");
     }
     step = kept.step;
-    return kept.rests;
+    isAwaited = kept.isAwaited;
+    rested = Duration.ZERO;
   }
 
   private <T> T read(String sql, Sql.Maker<T> reading, Object... parameters) throws SQLException {
@@ -326,7 +324,7 @@ final class Ledger {
     return List.of((String[]) row.getArray(column).getArray());
   }
 
-  private record Kept(long step, boolean rests) {}
+  private record Kept(long step, boolean isAwaited) {}
 
   /** What is done in a transaction. */
   private interface Statements<T> {

@@ -1,5 +1,7 @@
 package io.caravan.reconcile;
 
+import java.time.Duration;
+
 /**
  * Where a run draws its lines.
  *
@@ -7,8 +9,9 @@ package io.caravan.reconcile;
  * @param listed so many rows are listed at once, about
  * @param looked so many keys are looked at at once
  * @param looks so often a key is looked at that changes all the time
+ * @param part so long a side is asked by a run that rests, until another hub could go on from there
  */
-public record Limits(int few, int listed, int looked, int looks) {
+public record Limits(int few, int listed, int looked, int looks, Duration part) {
   /** What suits a heap of 64 MB. */
-  public static final Limits USUAL = new Limits(5_000, 100_000, 1_000, 60);
+  public static final Limits USUAL = new Limits(5_000, 100_000, 1_000, 60, Duration.ofSeconds(3));
 }

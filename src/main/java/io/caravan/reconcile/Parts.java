@@ -20,6 +20,9 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
   /** How many blocks are read at once: 512 MB, where a block has 8 KB. */
   static final long USUAL_BLOCKS = 65_536;
 
+  /** How many where the live changes are to be spared: 4 MB. */
+  static final long FEW_BLOCKS = 512;
+
   /** All rows, at once. */
   static final Parts ALL = new Parts(Optional.empty(), 0, new Block(Block.END, 0));
 

@@ -40,6 +40,7 @@ import org.slf4j.LoggerFactory;
 public final class Reconciler
     implements CamelContextAware, OnCamelContextStopping, KeptByClient, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Reconciler.class);
+  private static final String CANCELED = "57014";
   private static final String PATIENCE = "2 minutes";
   private static final int IDLE_SECONDS = 5;
   private static final int PAUSE_MILLIS = 20;
@@ -78,7 +79,7 @@ public final class Reconciler
     this.showsMessages = showsMessages;
   }
 
-  /** Which share of the time all clients together may be compared to verify, in percent. */
+  /** How much of a core may go into comparing all clients to verify, in percent. */
   public void setPercent(double percent) {
     this.percent = percent;
   }
@@ -141,12 +142,16 @@ public final class Reconciler
   private void work(Runs.Work work, String mapping) throws SQLException, Fault {
     String name = work.run().client();
     Mapping parsed = Mapping.parse(mapping);
+    long blocks = work.run().hasTime() ? Parts.FEW_BLOCKS : Parts.USUAL_BLOCKS;
     BothSides sides =
         new BothSides(
-            new CentralSide(central, parsed),
+            new CentralSide(central, parsed, blocks),
             new ClientSide(
-                context.getRegistry().lookupByNameAndType(name, DataSource.class), name, parsed),
-            threads);
+                context.getRegistry().lookupByNameAndType(name, DataSource.class),
+                name,
+                parsed,
+                blocks),
+            work.run().hasTime() ? Runnable::run : threads);
     Consumer<String> progress =
         line -> {
           if (!line.isEmpty()) {
@@ -156,9 +161,9 @@ public final class Reconciler
     Reconciliation.Settings settings =
         new Reconciliation.Settings(
             Limits.USUAL,
-            percentOfEach(),
             BigDecimal.valueOf(safetyThreshold),
             Reconciler::pause,
+            Reconciler::rest,
             progress);
     try {
       new Reconciliation(work, parsed, sides, settings).work();
@@ -172,14 +177,18 @@ public final class Reconciler
     return new Runs(central, hub, PATIENCE, () -> stopping);
   }
 
-  /** Which share of the time each client may be compared to verify, in percent. */
+  /** How much of a core may go into comparing each client to verify, in percent. */
   BigDecimal percentOfEach() {
     return BigDecimal.valueOf(percent / clients.size());
   }
 
   private static void pause(int looks) throws SQLException {
+    rest(Duration.ofMillis(Math.min(PAUSE_MILLIS * looks, LONGEST_PAUSE_MILLIS)));
+  }
+
+  static void rest(Duration time) throws SQLException {
     try {
-      Thread.sleep(Math.min(PAUSE_MILLIS * looks, LONGEST_PAUSE_MILLIS));
+      Thread.sleep(time.toMillis());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new SQLException("interrupted", e);
@@ -231,7 +240,7 @@ public final class Reconciler
     if (known == null) {
       return;
     }
-    if (!stopping && !cause.isOfTheConnection() && known.run().isPresent()) {
+    if (!stopping && isCounted(cause) && known.run().isPresent()) {
       try {
         runs().failed(known.run().get().id(), cause.message());
       } catch (SQLException e) {
@@ -241,6 +250,14 @@ public final class Reconciler
     if (!stopping && known.isNews(cause.message())) {
       LoggerFactory.getLogger("caravan." + client).warn("not reconciled: {}", cause.message());
     }
+  }
+
+  /**
+   * A statement that takes too long, or that somebody cancels, was asked of a database that is
+   * there.
+   */
+  private static boolean isCounted(Cause cause) {
+    return !cause.isOfTheConnection() || cause.sqlState().equals(CANCELED);
   }
 
   /** One client. */

@@ -51,6 +51,7 @@ final class Reconciliation {
   private final Mapping mapping;
   private final BothSides sides;
   private final Settings settings;
+  private final Pace pace;
   private Checkpoint at;
 
   /** A run, from where it is. */
@@ -61,6 +62,8 @@ final class Reconciliation {
     this.mapping = mapping;
     this.sides = sides;
     this.settings = settings;
+    this.pace =
+        new Pace(run.hasTime(), settings.limits().part(), settings.rest(), ledger::hasRested);
   }
 
   /**
@@ -245,7 +248,7 @@ final class Reconciliation {
         List.of(0L),
         isLocalKnown ? basis.local().depth() : depth,
         false,
-        !run.isUnhurried(),
+        !run.isToVerify(),
         basis.refused());
   }
 
@@ -292,17 +295,24 @@ final class Reconciliation {
               client -> furtherDigested(client, at.client()));
       at = at.answered(answers.central(), answers.client());
       if (!at.isDigested()) {
-        ledger.keep(at, run.isUnhurried() ? Optional.of(settings.percent()) : Optional.empty());
+        ledger.keep(at);
+        if (ledger.isAwaited()) {
+          pace.hurry();
+        }
         settings.progress().accept(ledger.progress());
       }
     }
   }
 
   private Sum furtherDigested(Side side, Sum sum) throws SQLException, Fault {
-    Scope scope = sum.block().next() == 0 ? at.scope() : at.scope().uncounted();
-    return sum.isComplete()
-        ? sum
-        : sum.plus(side.digest(at.comparison(), scope, sum.block().next()));
+    long start = System.nanoTime();
+    Sum further = sum;
+    while (!further.isComplete() && (further == sum || !pace.isPartOver(start))) {
+      long next = further.block().next();
+      Scope scope = next == 0 ? at.scope() : at.scope().uncounted();
+      further = further.plus(pace.ask(() -> side.digest(at.comparison(), scope, next)));
+    }
+    return further;
   }
 
   /** Decides how to look into the buckets that differ. */
@@ -380,9 +390,10 @@ final class Reconciliation {
   }
 
   private Block listed(Side side, Scope scope, Consumer<Listed> each) throws SQLException, Fault {
-    Block block = side.list(at.comparison(), scope, 0, each);
+    Block block = new Block(0, 0);
     while (block.next() != Block.END) {
-      block = side.list(at.comparison(), scope, block.next(), each);
+      long next = block.next();
+      block = pace.ask(() -> side.list(at.comparison(), scope, next, each));
     }
     return block;
   }
@@ -590,16 +601,16 @@ final class Reconciliation {
    * What a hub lets a run do.
    *
    * @param limits where it draws its lines
-   * @param percent how much of the time it may take to verify
    * @param safetyThreshold above which share of differing rows a person is asked, in percent
    * @param pause what to do before a look
+   * @param rest what to do while it rests
    * @param progress takes a line for the log; empty where there is nothing to say
    */
   record Settings(
       Limits limits,
-      BigDecimal percent,
       BigDecimal safetyThreshold,
       Pause pause,
+      Pace.Rest rest,
       Consumer<String> progress) {}
 
   /** Waits before keys are looked at once more. */

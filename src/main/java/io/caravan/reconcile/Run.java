@@ -27,8 +27,13 @@ public record Run(
     return reason.equals(Doubts.EPOCH) || reason.equals(Doubts.TRUNCATE);
   }
 
-  /** Whether nobody waits for it: it has time. */
-  boolean isUnhurried() {
+  /** Whether it is one of those between the scheduled runs. */
+  boolean isToVerify() {
     return reason.equals("verify");
+  }
+
+  /** Whether nobody waits for it. */
+  boolean hasTime() {
+    return isToVerify() || reason.equals("schedule");
   }
 }

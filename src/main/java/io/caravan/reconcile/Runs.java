@@ -40,7 +40,7 @@ final class Runs {
    *
    * @param mapping of the client, as JSON
    * @param scheduledAt when it was last to be compared in any case; null: never yet
-   * @param percent how much of the time may go into comparing it to verify
+   * @param percent how much of a core may go into comparing it to verify, in percent
    */
   Claim claim(String client, String mapping, Timestamp scheduledAt, BigDecimal percent)
       throws SQLException {

@@ -5,6 +5,7 @@ import io.caravan.client.Mapping;
 import io.caravan.client.Source;
 import java.math.BigDecimal;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -26,6 +27,7 @@ public final class RunsByHand {
   private Between ofCentral = RunsByHand::plainly;
   private Between ofClient = RunsByHand::plainly;
   private Before pause = () -> {};
+  private Consumer<Duration> rested = time -> {};
   private int answers;
   private long blocks = Parts.USUAL_BLOCKS;
 
@@ -59,7 +61,7 @@ public final class RunsByHand {
    * From now on, so many rows are few and are listed at once, and so many keys looked at at once.
    */
   public void limit(int listed, int looked) {
-    limits = new Limits(listed, listed, looked, Limits.USUAL.looks());
+    limits = new Limits(listed, listed, looked, limits.looks(), limits.part());
   }
 
   /** From now on, so many blocks of a table are read at once. */
@@ -70,6 +72,17 @@ public final class RunsByHand {
   /** Done before keys are looked at. */
   public void pause(Before before) {
     pause = before;
+  }
+
+  /** Done whenever a run has rested. */
+  public void rested(Consumer<Duration> taker) {
+    rested = taker;
+  }
+
+  /** From now on, another hub can go on after each answer. */
+  public void keepOften() {
+    limits =
+        new Limits(limits.few(), limits.listed(), limits.looked(), limits.looks(), Duration.ZERO);
   }
 
   /** Done whenever central is asked. */
@@ -87,7 +100,7 @@ public final class RunsByHand {
     return answers;
   }
 
-  /** Works for the run that is due, if one is, until it has ended or rests. */
+  /** Works for the run that is due, if one is, until it has ended. */
   public void work() throws SQLException, Fault {
     Runs.Claim claim =
         new Runs(central, hub, "2 minutes", () -> false)
@@ -97,13 +110,18 @@ public final class RunsByHand {
     }
     Reconciliation.Settings settings =
         new Reconciliation.Settings(
-            limits, BigDecimal.valueOf(percent), BigDecimal.TEN, looks -> pause.run(), line -> {});
+            limits, BigDecimal.TEN, looks -> pause.run(), this::rest, line -> {});
     BothSides sides = new BothSides(new Central(), new Client(), Runnable::run);
     try {
       new Reconciliation(claim.work().get(), Mapping.parse(mapping), sides, settings).work();
     } catch (Ended e) {
       // Central has noted why.
     }
+  }
+
+  private void rest(Duration time) throws SQLException {
+    Reconciler.rest(time);
+    rested.accept(time);
   }
 
   private static Object plainly(String what, Callable<Object> ask) throws Exception {

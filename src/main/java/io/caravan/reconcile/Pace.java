@@ -1,0 +1,74 @@
+package io.caravan.reconcile;
+
+import io.caravan.Fault;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.function.Consumer;
+
+/**
+ * How a run that has time spares the live changes: it asks for little at a time, one side after the
+ * other, and rests after each answer. So it takes a quarter of a core. A run that somebody waits
+ * for does not rest.
+ */
+final class Pace {
+  private static final int RESTS = 3;
+  private static final Duration LONGEST_REST = Duration.ofSeconds(1);
+
+  private final boolean hasTime;
+  private final Duration part;
+  private final Rest rest;
+  private final Consumer<Duration> rested;
+  private boolean isAwaited;
+
+  /**
+   * The pace of a run.
+   *
+   * @param part how long it asks a side until another hub could go on from there
+   * @param rested is told of each rest
+   */
+  Pace(boolean hasTime, Duration part, Rest rest, Consumer<Duration> rested) {
+    this.hasTime = hasTime;
+    this.part = part;
+    this.rest = rest;
+    this.rested = rested;
+  }
+
+  /** Asks a side, and rests. */
+  <T> T ask(Asking<T> side) throws SQLException, Fault {
+    long before = System.nanoTime();
+    T answer = side.ask();
+    if (hasTime && !isAwaited) {
+      long nanos = Math.min((System.nanoTime() - before) * RESTS, LONGEST_REST.toNanos());
+      Duration pause = Duration.ofNanos(nanos);
+      rest.during(pause);
+      rested.accept(pause);
+    }
+    return answer;
+  }
+
+  /** From now on somebody waits. */
+  void hurry() {
+    isAwaited = true;
+  }
+
+  /**
+   * Whether another hub should be able to go on from here: without rests, after each answer.
+   *
+   * <p>Not as often with rests, because what is kept for it is more than a small answer costs.
+   *
+   * @param since as {@link System#nanoTime} tells it
+   */
+  boolean isPartOver(long since) {
+    return !hasTime || System.nanoTime() - since >= part.toNanos();
+  }
+
+  /** What a side is asked. */
+  interface Asking<T> {
+    T ask() throws SQLException, Fault;
+  }
+
+  /** Lets time pass. */
+  interface Rest {
+    void during(Duration time) throws SQLException;
+  }
+}
