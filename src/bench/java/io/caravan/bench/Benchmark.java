@@ -35,8 +35,10 @@ class Benchmark {
     SECTIONS.put("many", new ManyClients());
     SECTIONS.put("load", new InitialLoad());
     SECTIONS.put("reconcile", new Reconciling());
+    SECTIONS.put("beside", new BesideComparing());
     SECTIONS.put("apply", new ApplyCost());
     SECTIONS.put("trigger", new TriggerForms());
+    SECTIONS.put("digests", new DigestForms());
     SECTIONS.put("clean", new Cleaning());
   }
 

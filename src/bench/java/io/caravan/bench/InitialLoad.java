@@ -39,10 +39,10 @@ final class InitialLoad implements Section {
     }
   }
 
-  /** Starts a hub, and waits until the first client has got all rows. */
+  /** Starts a hub, and waits until each client has got all rows. */
   static void start(CaravanHub caravan) {
     caravan.start();
-    awaitLoaded(caravan.clients().get(0));
+    caravan.clients().forEach(InitialLoad::awaitLoaded);
   }
 
   private static void awaitLoaded(Database client) {

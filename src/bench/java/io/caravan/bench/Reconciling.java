@@ -130,8 +130,11 @@ final class Reconciling implements Section {
 
   /** How long a comparison takes, in milliseconds, by central's clock. */
   private static double reconcile(CaravanHub caravan) {
-    Database central = caravan.central();
-    String run = central.value("select caravan.reconcile('c1')");
+    return awaitEnd(caravan.central(), caravan.central().value("select caravan.reconcile('c1')"));
+  }
+
+  /** Waits for the end of a run, and returns how long it took, in milliseconds. */
+  static double awaitEnd(Database central, String run) {
     String state = "select state from caravan.reconciliation where id = " + run;
     Waiting.until("it is compared", () -> !isUnderWay(central.value(state)));
     if (!central.value(state).equals("done")) {
@@ -175,9 +178,9 @@ final class Reconciling implements Section {
     caravan.clients().get(0).execute(ONE_PROCESS + BARE);
   }
 
-  private static void vacuum(CaravanHub caravan) {
+  static void vacuum(CaravanHub caravan) {
     caravan.central().execute("vacuum analyze");
-    caravan.clients().get(0).execute("vacuum analyze");
+    caravan.clients().forEach(client -> client.execute("vacuum analyze"));
   }
 
   private static double seconds(Runnable work) {
@@ -195,7 +198,7 @@ final class Reconciling implements Section {
   }
 
   /** Does one thing again and again while another is measured. */
-  private static void beside(ExecutorService threads, Runnable repeated, Runnable measured) {
+  static void beside(ExecutorService threads, Runnable repeated, Runnable measured) {
     AtomicBoolean goesOn = new AtomicBoolean(true);
     Future<?> work =
         threads.submit(
