@@ -5,7 +5,7 @@
 -- triggers and the hub use. Each version may change it.
 
 -- The version of this SQL. It grows with each migration, and with whatever else the hub relies on: the hub works with this
--- very version, io.caravan.Installation.VERSION.
+-- very version, io.caravan.install.Installation.VERSION.
 do $$
 declare
   this constant int := 3;
