@@ -200,7 +200,7 @@ class ReconcileRequestTest {
   /** It takes longer than a comparison of some 100,000 rows. The servers of the tests have none. */
   @Test
   void nothingIsCompiledToJudgeAComparison() {
-    String settings = "select proconfig from pg_proc where oid = 'caravan.%s'::regproc";
+    String settings = "select proconfig from pg_proc where oid = 'caravan_internal.%s'::regproc";
     assertThat(central.value(settings.formatted("keep_verdicts"))).contains("jit=off");
     assertThat(central.value(settings.formatted("changed_since_check"))).contains("jit=off");
   }
