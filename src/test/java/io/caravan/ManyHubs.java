@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -61,6 +62,7 @@ class ManyHubs {
   private final Map<String, Database> groups = new TreeMap<>();
   private final Map<String, HubProcess> hubs = new LinkedHashMap<>();
   private final ScheduledExecutorService writer = Executors.newSingleThreadScheduledExecutor();
+  private Future<?> writing;
   private final AtomicInteger written = new AtomicInteger();
   private String markedAt;
 
@@ -92,17 +94,20 @@ class ManyHubs {
   void theStandbyTakesUpTheClientsOfAHubThatIsKilledAndNothingIsLost() {
     markedAt = central.value("select clock_timestamp()");
     GROUPS.forEach(group -> startHub(group, List.of(group)));
-    tell("150 clients on each of 2 hubs are live after %.0f s", slowest(arrivals("start")));
-    GROUPS.forEach(group -> tell("heap of %s after a collection: %s", group, heap(group)));
+    tell(
+        "150 clients on each of 2 hubs are live after %.0f s"
+            .formatted(slowest(arrivals("start"))));
+    GROUPS.forEach(
+        group -> tell("heap of %s after a collection: %s".formatted(group, heap(group))));
     startHub("standby", GROUPS).awaitStarted();
     write();
 
     Map<String, Double> used = processorSecondsIn(STEADY);
     mark("steady");
     Map<String, Arrival> steady = arrivals("steady");
-    tell("clients served by each: %s", countByHub(steady));
-    tell("processor seconds in %d s: %s", STEADY.toSeconds(), used);
-    tell("all have a change after %.1f s", slowest(steady));
+    tell("clients served by each: %s".formatted(countByHub(steady)));
+    tell("processor seconds in %d s: %s".formatted(STEADY.toSeconds(), used));
+    tell("all have a change after %.1f s".formatted(slowest(steady)));
 
     hubs.get("east").kill();
     mark("killed");
@@ -110,8 +115,8 @@ class ManyHubs {
     Map<String, Arrival> orphans = new TreeMap<>(killed);
     orphans.keySet().removeIf(client -> !steady.get(client).hub().equals("east"));
     tell(
-        "a hub that served %d clients was killed: the standby serves all of them after %.1f s",
-        orphans.size(), slowest(orphans));
+        "a hub that served %d clients was killed: the standby serves all of them after %.1f s"
+            .formatted(orphans.size(), slowest(orphans)));
     assertThat(countByHub(orphans)).containsOnlyKeys("standby");
     awaitThatNothingIsLost();
   }
@@ -136,15 +141,15 @@ class ManyHubs {
 
   /** Begins to change rows in central, one after another. */
   private void write() {
-    writer.scheduleAtFixedRate(
-        () -> {
-          central.execute(
-              "update users set name = clock_timestamp() where id = "
-                  + (1 + written.getAndIncrement() % (ROWS - 1)));
-        },
-        0,
-        SECONDS_BETWEEN_CHANGES,
-        TimeUnit.SECONDS);
+    writing =
+        writer.scheduleAtFixedRate(
+            () ->
+                central.execute(
+                    "update users set name = clock_timestamp() where id = "
+                        + (1 + written.getAndIncrement() % (ROWS - 1))),
+            0,
+            SECONDS_BETWEEN_CHANGES,
+            TimeUnit.SECONDS);
   }
 
   private void mark(String name) {
@@ -210,6 +215,7 @@ class ManyHubs {
 
   /** Ends the writing, and waits until all clients have all that was written. */
   private void awaitThatNothingIsLost() {
+    assertThat(writing).isNotDone(); // it would be if a change had failed
     writer.shutdown();
     await().until(writer::isTerminated);
     String content = "select md5(string_agg(id || name, ',' order by id)) from ";
@@ -219,11 +225,11 @@ class ManyHubs {
         await().until(() -> groups.get(group).value(content + client).equals(expected));
       }
     }
-    tell("%d changes, none lost", written.get());
+    tell("%d changes, none lost".formatted(written.get()));
   }
 
-  private static void tell(String what, Object... values) {
-    System.out.println("many hubs: " + what.formatted(values));
+  private static void tell(String what) {
+    System.out.println("many hubs: " + what);
   }
 
   private record Arrival(String hub, double seconds) {

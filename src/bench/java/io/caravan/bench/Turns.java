@@ -13,7 +13,7 @@ final class Turns {
   private static final Duration WARM_UP = Duration.ofSeconds(2);
   private static final Duration FIRST_WARM_UP = Duration.ofSeconds(60);
   // A hub runs for weeks. In its first minutes, the compiler takes half a core.
-  private static final Duration WARM_UP_OF_A_HUB = Duration.ofSeconds(180);
+  private static final Duration WARM_UP_OF_A_HUB = Duration.ofMinutes(3);
 
   private Turns() {}
 

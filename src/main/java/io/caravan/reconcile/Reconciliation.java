@@ -305,13 +305,16 @@ final class Reconciliation {
   }
 
   private Sum furtherDigested(Side side, Sum sum) throws SQLException, Fault {
+    if (sum.isComplete()) {
+      return sum;
+    }
     long start = System.nanoTime();
     Sum further = sum;
-    while (!further.isComplete() && (further == sum || !pace.isPartOver(start))) {
+    do {
       long next = further.block().next();
       Scope scope = next == 0 ? at.scope() : at.scope().uncounted();
       further = further.plus(pace.ask(() -> side.digest(at.comparison(), scope, next)));
-    }
+    } while (!further.isComplete() && !pace.isPartOver(start));
     return further;
   }
 
