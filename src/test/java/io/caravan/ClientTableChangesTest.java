@@ -61,6 +61,7 @@ class ClientTableChangesTest extends WithBlog {
         "update users set name = 'changed' where id = 7; delete from users where id = 8");
 
     awaitInStep();
+    assertThat(log.lines()).noneMatch(line -> line.contains("another hub"));
   }
 
   @Test

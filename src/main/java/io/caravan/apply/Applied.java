@@ -20,8 +20,13 @@ public record Applied(
   public enum Outcome {
     /** It was written, but for what is refused. */
     APPLIED,
-    /** The client stands elsewhere, and nothing was written. */
+    /** The client stands elsewhere, and nothing was written: another hub serves it. */
     STALE,
+    /**
+     * The client stands elsewhere, and nothing was written: the hub itself has moved it, for one of
+     * its tables was made again. The page is to be read from there.
+     */
+    MOVED,
     /**
      * Many rows depend on others, which may be in the pages that follow: nothing was written, and
      * the page is to be read again with more rows.
@@ -31,6 +36,10 @@ public record Applied(
 
   static Applied stale() {
     return new Applied(Outcome.STALE, 0, null, 0, 0, List.of());
+  }
+
+  static Applied moved(long step, Cursor cursor) {
+    return new Applied(Outcome.MOVED, step, cursor, 0, 0, List.of());
   }
 
   static Applied toBeEnlarged(long step, Cursor cursor) {

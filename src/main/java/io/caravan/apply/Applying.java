@@ -217,7 +217,10 @@ public final class Applying implements CamelContextAware {
       boolean mayGrow,
       Store deadLetters)
       throws SQLException, Fault, CentralFailure {
-    stand(client, mapping);
+    Standing standing = stand(client, mapping);
+    if (standing.step() != step) {
+      return Applied.moved(standing.step(), standing.cursor());
+    }
     Plan plan = plan(client);
     Statements statements = plan.statements(connections(client), page.sources());
     try (Connection connection = connections(client).open()) {

@@ -269,6 +269,7 @@ public final class Pump {
                 turn.page.progress(),
                 turn.pageRows);
       }
+      case MOVED -> turn.standing = turn.standing.at(applied.step(), applied.cursor());
       case STALE -> log(turn).debug("another hub was quicker");
     }
   }

@@ -98,7 +98,7 @@ public final class Turn {
 
   /** Whether to read on. */
   public boolean hasMore() {
-    if (page == null || is(Applied.Outcome.TO_BE_ENLARGED)) {
+    if (page == null || is(Applied.Outcome.TO_BE_ENLARGED) || is(Applied.Outcome.MOVED)) {
       return true;
     }
     return page.hasMore() && !is(Applied.Outcome.STALE);
