@@ -102,7 +102,7 @@ $$;
 
 -- Which run is due for a client, if any: one that was requested; one because of a doubt; the one that was scheduled last, at
 -- `scheduled_at`; one to verify, as often as it takes no more than `percent` of a core, but soon after an initial load. Not
--- while one waits for a person.
+-- while one waits for a person, nor out of turn where there is a doubt: a client refuses to delete the parent of a row.
 create or replace function caravan_internal.due_run(client text, scheduled_at timestamptz, percent numeric)
 returns caravan.reconciliation
 language plpgsql
@@ -129,7 +129,7 @@ begin
   into due.source, due.target, due.reason
   from caravan.verification v
   left join lateral caravan_internal.last_run(v) as last on true
-  where v.client = due_run.client and last.state is distinct from 'waiting' and (
+  where v.client = due_run.client and v.doubt is null and last.state is distinct from 'waiting' and (
     last.started_at < scheduled_at or last.started_at is null and scheduled_at is not null
     or percent > 0 and coalesce(now() > greatest(caravan_internal.rested_at(last),
       case when caravan_internal.met_initial_load(last.notes) then null

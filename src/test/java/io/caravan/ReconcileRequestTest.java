@@ -11,6 +11,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What may be compared, and when. */
 class ReconcileRequestTest {
@@ -203,6 +204,29 @@ class ReconcileRequestTest {
     String settings = "select proconfig from pg_proc where oid = 'caravan_internal.%s'::regproc";
     assertThat(central.value(settings.formatted("keep_verdicts"))).contains("jit=off");
     assertThat(central.value(settings.formatted("changed_since_check"))).contains("jit=off");
+  }
+
+  /** Else its rows would be deleted while those of its child are there, and the client refuses. */
+  @ParameterizedTest
+  @ValueSource(strings = {"null", "now()"})
+  void aParentInDoubtIsNotComparedWhileItsChildHasToRest(String scheduledAt) {
+    central.execute(
+        """
+        select caravan_internal.doubt('blog', '[
+          {"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {}},
+          {"source": "public.events", "table": "public.visits", "key": {"at": "at", "n": "n"}, "columns": {}}
+        ]', '{public.users, public.events}', 'epoch');
+        insert into caravan.reconciliation (client, source, target, reason, state, started_at, ended_at, notes)
+        select client, source, target, 'epoch', 'stopped', clock_timestamp(), clock_timestamp(), '{the client is being loaded again}'
+        from caravan.verification
+        where source = 'public.events';
+        """);
+
+    assertThat(
+            central.query(
+                "select source, reason from caravan_internal.due_run('blog', %s, 1) where id is not null"
+                    .formatted(scheduledAt)))
+        .isEmpty();
   }
 
   private String last() {
