@@ -53,7 +53,9 @@ final class Release {
   }
 
   private static Path build(String name) {
-    Path copy = Path.of("target", "release", name).toAbsolutePath();
+    // Several processes test at the same time, and each of them builds its own.
+    String process = System.getProperty("test.process", "1");
+    Path copy = Path.of("target", "release", process, name).toAbsolutePath();
     try {
       FileUtils.deleteDirectory(copy.toFile());
       copyTo(copy);
