@@ -72,23 +72,40 @@ public final class MappingCheck {
    */
   public void checkKeysOfSiblings(Map<String, Source> sources, Map<String, Catalog.Type> types)
       throws Fault {
-    Map<String, Map.Entry<Target, String>> first = new HashMap<>();
+    List<Target> before = new ArrayList<>();
     for (Target target : mapping.targets()) {
-      Source source = sources.get(target.source());
-      for (Map.Entry<String, String> entry :
-          source == null ? Set.<Map.Entry<String, String>>of() : target.key().entrySet()) {
-        String type = source.columns().get(entry.getValue());
-        Map.Entry<Target, String> known =
-            first.putIfAbsent(id(target) + entry.getKey(), Map.entry(target, type));
-        if (known != null && !kind(known.getValue(), types).equals(kind(type, types))) {
-          throw wrong(
-              target,
-              "the key of %s is %s, and that of %s, which fills the same table, is %s"
-                  .formatted(target.source(), type, known.getKey().source(), known.getValue()),
-              "Give both keys the same type.");
+      if (sources.containsKey(target.source())) {
+        for (Target sibling : before) {
+          if (id(sibling) == id(target)) {
+            checkKeys(sibling, target, sources, types);
+          }
         }
+        before.add(target);
       }
     }
+  }
+
+  private static void checkKeys(
+      Target one, Target other, Map<String, Source> sources, Map<String, Catalog.Type> types)
+      throws Fault {
+    Set<String> columns = new HashSet<>(other.key().keySet());
+    columns.retainAll(one.key().keySet());
+    for (String column : columns) {
+      String type = typeOfKey(one, column, sources);
+      String otherType = typeOfKey(other, column, sources);
+      if (!kind(type, types).equals(kind(otherType, types))) {
+        throw wrong(
+            other,
+            "the key of %s is %s, and that of %s, which fills the same table, is %s"
+                .formatted(other.source(), otherType, one.source(), type),
+            "Give both keys the same type.");
+      }
+    }
+  }
+
+  /** The type in central of what goes to a column of the table's key. */
+  private static String typeOfKey(Target target, String column, Map<String, Source> sources) {
+    return sources.get(target.source()).columns().get(target.key().get(column));
   }
 
   /** Numbers and texts are written alike, whatever their size. */

@@ -16,18 +16,14 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 
-/**
- * Which sources central tracks. One of them is Caravan itself, which rings when it has begun to
- * listen.
- */
+/** Which sources central tracks. */
 public final class Sources {
-  private static final String CARAVAN = "caravan";
   private static final String TRACKED =
       "select jsonb_array_elements_text(caravan_internal.sources()::jsonb)";
   private static final String DESCRIPTIONS = "select caravan_internal.descriptions()";
   private static final long PAUSE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  private Set<String> known = Set.of(CARAVAN);
+  private Set<String> known = Set.of();
   private DataSource central;
   private long askAgainAt = System.nanoTime();
   private boolean canBeAsked = true;
@@ -85,7 +81,7 @@ public final class Sources {
   }
 
   private Set<String> tracked() throws SQLException {
-    Set<String> tracked = new HashSet<>(Set.of(CARAVAN));
+    Set<String> tracked = new HashSet<>();
     try (Connection connection = central.getConnection();
         Statement question = connection.createStatement();
         ResultSet answer = question.executeQuery(TRACKED)) {
