@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.apache.commons.io.FileUtils;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,7 +27,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 @Tag("slow")
 class DocsCommandsTest {
-  private static final Path README = Path.of("README.md");
   private static final Pattern PSQL = Pattern.compile("`(psql -d [^`]*)`");
 
   @TempDir private Path folder;
@@ -60,10 +58,10 @@ class DocsCommandsTest {
       Files.delete(folder.resolve("routes/clients/" + example + ".camel.yaml")); // as it says
     }
 
-    runAll(DocsBlock.of(README));
+    runAll(DocsBlock.of(DocsTest.README));
 
     List<String> typed =
-        PSQL.matcher(Files.readString(README).replace("\n", " "))
+        PSQL.matcher(Files.readString(DocsTest.README).replace("\n", " "))
             .results()
             .map(found -> found.group(1))
             .toList();
@@ -76,15 +74,13 @@ class DocsCommandsTest {
   }
 
   static List<Path> pages() throws IOException {
-    try (Stream<Path> docs = Files.list(Path.of("docs"))) {
-      List<Path> pages = new ArrayList<>();
-      for (Path page : docs.filter(file -> file.toString().endsWith(".md")).sorted().toList()) {
-        if (DocsBlock.of(page).stream().anyMatch(DocsBlock::isRun)) {
-          pages.add(page);
-        }
+    List<Path> pages = new ArrayList<>();
+    for (Path page : DocsTest.pages()) {
+      if (DocsBlock.of(page).stream().anyMatch(DocsBlock::isRun)) {
+        pages.add(page);
       }
-      return pages;
     }
+    return pages;
   }
 
   /** What the README has made ready is there. */
@@ -95,17 +91,15 @@ class DocsCommandsTest {
     Tool.needed("tar", "tar")
         .run("-xf", archive.toString(), "--strip-components=1", "-C", folder.toString());
     FileUtils.copyFileToDirectory(archive.toFile(), folder.toFile());
-    runAll(DocsBlock.of(README).stream().filter(block -> !block.goesOn()).toList());
+    runAll(DocsBlock.of(DocsTest.README).stream().filter(block -> !block.goesOn()).toList());
 
     runAll(DocsBlock.of(page));
   }
 
   @Test
   void whatIsNotRunSaysWhy() throws IOException {
-    List<Path> all = new ArrayList<>(List.of(README));
-    try (Stream<Path> docs = Files.list(Path.of("docs"))) {
-      docs.filter(file -> file.toString().endsWith(".md")).sorted().forEach(all::add);
-    }
+    List<Path> all = new ArrayList<>(List.of(DocsTest.README));
+    all.addAll(DocsTest.pages());
     for (Path page : all) {
       for (DocsBlock block : DocsBlock.of(page)) {
         if (!block.isRun()) {

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 
 /** The README stays short, and links in the documentation lead somewhere. */
 class DocsTest {
-  private static final Path README = Path.of("README.md");
+  static final Path README = Path.of("README.md");
   private static final int MOST_LINES = 150;
   private static final Pattern LINK = Pattern.compile("]\\(([^)\\s]+)\\)");
   private static final Pattern CODE = Pattern.compile("`[^`]*`");
@@ -116,10 +116,15 @@ class DocsTest {
   private static List<Path> files() throws IOException {
     List<Path> files =
         new ArrayList<>(List.of(README, Path.of("CONTRIBUTING.md"), Path.of("CHANGELOG.md")));
-    try (Stream<Path> docs = Files.list(Path.of("docs"))) {
-      docs.filter(file -> file.toString().endsWith(".md")).sorted().forEach(files::add);
-    }
+    files.addAll(pages());
     return files;
+  }
+
+  /** The pages in {@code docs/}, sorted. */
+  static List<Path> pages() throws IOException {
+    try (Stream<Path> docs = Files.list(Path.of("docs"))) {
+      return docs.filter(file -> file.toString().endsWith(".md")).sorted().toList();
+    }
   }
 
   private static List<String> lines(Path file) {

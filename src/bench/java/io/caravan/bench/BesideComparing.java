@@ -11,7 +11,6 @@ import java.util.concurrent.Executors;
  */
 final class BesideComparing implements Section {
   private static final int CLIENTS = 3;
-  private static final int RATE = 200;
   private static final String REQUESTED = "request";
   private static final String BY_ITSELF = "verify";
 
@@ -64,10 +63,11 @@ final class BesideComparing implements Section {
       Stage stage, Options options, CaravanHub caravan, ExecutorService threads, Report report) {
     String rest = "nothing is compared";
     Report.Case live =
-        report.begin("live", "%d changes/s to %d clients".formatted(RATE, CLIENTS), rest);
+        report.begin(
+            "live", "%d changes/s to %d clients".formatted(Reconciling.RATE, CLIENTS), rest);
     for (int turn = 0; turn < options.turns(); turn++) {
-      Latency.atRate(stage, options, caravan, caravan.clients(), RATE);
-      add(live, rest, stage, options, caravan);
+      Latency.atRate(stage, options, caravan, caravan.clients(), Reconciling.RATE);
+      Reconciling.add(live, rest, stage, options, caravan);
       for (String reason : new String[] {REQUESTED, BY_ITSELF}) {
         Reconciling.beside(
             threads,
@@ -76,18 +76,10 @@ final class BesideComparing implements Section {
                     reason + ", run after run",
                     "ms from the beginning to the end of a run",
                     compare(caravan, reason)),
-            () -> add(live, reason + ", run after run", stage, options, caravan));
+            () -> Reconciling.add(live, reason + ", run after run", stage, options, caravan));
       }
     }
     live.print();
-  }
-
-  private static void add(
-      Report.Case live, String when, Stage stage, Options options, CaravanHub caravan) {
-    Sample millis = Latency.atRate(stage, options, caravan, caravan.clients(), RATE).millis();
-    live.add(when, "p50, ms", millis.median())
-        .add(when, "p95, ms", millis.percentile(95))
-        .add(when, "p99, ms", millis.percentile(99));
   }
 
   /** Has the first client compared for this reason; returns how many milliseconds that takes. */

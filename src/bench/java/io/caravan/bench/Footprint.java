@@ -7,15 +7,12 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /** How soon the hub is ready, what it takes of its machine, and how often it asks central. */
 final class Footprint implements Section {
@@ -75,7 +72,7 @@ final class Footprint implements Section {
   /** What it takes when it has worked for a while and rests. */
   static void size(Stage stage, HubProcess hub, Report.Case report) {
     long pid = hub.pid();
-    report.add("caravan", "MiB heap in use after a collection", heapMebibytes(pid));
+    report.add("caravan", "MiB heap in use after a collection", Processes.heapMebibytes(pid));
     report.add("caravan", "MiB resident", Processes.status(pid, "VmRSS") / 1024.0);
     report.add("caravan", "threads", (double) Processes.status(pid, "Threads"));
     report.add("caravan", "connections", (double) stage.connectionsOfTheHub());
@@ -127,17 +124,6 @@ final class Footprint implements Section {
       Usage now = new Usage(caravan);
       return new Usage(now.seconds - seconds, now.transactions - transactions, now.cpu - cpu);
     }
-  }
-
-  private static double heapMebibytes(long pid) {
-    String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
-    Processes.run(jcmd, "" + pid, "GC.run");
-    Matcher used =
-        Pattern.compile("used (\\d+)K").matcher(Processes.run(jcmd, "" + pid, "GC.heap_info"));
-    if (!used.find()) {
-      throw new IllegalStateException("jcmd does not tell the heap of " + pid);
-    }
-    return Long.parseLong(used.group(1)) / 1024.0;
   }
 
   private static void awaitHealthy(int port) {

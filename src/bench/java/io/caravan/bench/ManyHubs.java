@@ -1,4 +1,4 @@
-package io.caravan;
+package io.caravan.bench;
 
 import static java.util.stream.Collectors.counting;
 import static java.util.stream.Collectors.groupingBy;
@@ -6,8 +6,10 @@ import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.caravan.Caravan;
+import io.caravan.HubProcess;
+import io.caravan.Postgres;
 import io.caravan.Postgres.Database;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,7 +35,6 @@ class ManyHubs {
   private static final int ROWS = 100;
   private static final int SECONDS_BETWEEN_CHANGES = 2;
   private static final Duration STEADY = Duration.ofSeconds(30);
-  private static final Tool JCMD = Tool.at(Path.of(System.getProperty("java.home"), "bin", "jcmd"));
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.%s", "key": {"id": "id"}, "columns": {"name": "name"}}]
@@ -98,7 +99,10 @@ class ManyHubs {
         "150 clients on each of 2 hubs are live after %.0f s"
             .formatted(slowest(arrivals("start"))));
     GROUPS.forEach(
-        group -> tell("heap of %s after a collection: %s".formatted(group, heap(group))));
+        group ->
+            tell(
+                "heap of %s after a collection: %.0f MiB"
+                    .formatted(group, Processes.heapMebibytes(hubs.get(group).pid()))));
     startHub("standby", GROUPS).awaitStarted();
     write();
 
@@ -189,28 +193,10 @@ class ManyHubs {
   /** What each hub takes of the processors in a while. */
   private Map<String, Double> processorSecondsIn(Duration time) {
     Map<String, Double> used = new TreeMap<>();
-    hubs.forEach((name, hub) -> used.put(name, -processorSeconds(hub)));
+    hubs.forEach((name, hub) -> used.put(name, -Processes.cpuSeconds(hub.pid())));
     await().pollDelay(time).atMost(time.multipliedBy(3)).until(() -> true);
-    hubs.forEach((name, hub) -> used.merge(name, processorSeconds(hub), Double::sum));
+    hubs.forEach((name, hub) -> used.merge(name, Processes.cpuSeconds(hub.pid()), Double::sum));
     return used;
-  }
-
-  private static double processorSeconds(HubProcess hub) {
-    return ProcessHandle.of(hub.pid())
-            .flatMap(process -> process.info().totalCpuDuration())
-            .orElseThrow()
-            .toMillis()
-        / 1e3;
-  }
-
-  private String heap(String hub) {
-    String pid = "" + hubs.get(hub).pid();
-    JCMD.run(pid, "GC.run");
-    return JCMD.run(pid, "GC.heap_info")
-        .lines()
-        .filter(line -> line.contains("heap"))
-        .findFirst()
-        .orElseThrow();
   }
 
   /** Ends the writing, and waits until all clients have all that was written. */

@@ -7,6 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** What Linux tells of a process and its children, and on which core they run. */
@@ -78,6 +80,17 @@ final class Processes {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** How much of its heap a Java process uses after a collection. */
+  static double heapMebibytes(long pid) {
+    String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+    run(jcmd, "" + pid, "GC.run");
+    Matcher used = Pattern.compile("used (\\d+)K").matcher(run(jcmd, "" + pid, "GC.heap_info"));
+    if (!used.find()) {
+      throw new IllegalStateException("jcmd does not tell the heap of " + pid);
+    }
+    return Long.parseLong(used.group(1)) / 1024.0;
   }
 
   private static List<ProcessHandle> children(long pid) {

@@ -20,7 +20,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * -Dbench.rows=1000000} makes it a large table.
  */
 final class Reconciling implements Section {
-  private static final int RATE = 200;
+  /** Changes a second. */
+  static final int RATE = 200;
+
   private static final Duration FAR = Duration.ofMillis(100);
   private static final String BARE =
       "select count(*), sum(hashtextextended(concat_ws('|', id, name, email), 0)) from users";
@@ -110,10 +112,12 @@ final class Reconciling implements Section {
     live.print();
   }
 
-  private static void add(
-      Report.Case live, String when, Stage stage, Options options, CaravanHub caravan) {
+  /** Adds how long changes take meanwhile. */
+  static void add(Report.Case live, String when, Stage stage, Options options, CaravanHub caravan) {
     Sample millis = Latency.atRate(stage, options, caravan, caravan.clients(), RATE).millis();
-    live.add(when, "p50, ms", millis.median()).add(when, "p99, ms", millis.percentile(99));
+    live.add(when, "p50, ms", millis.median())
+        .add(when, "p95, ms", millis.percentile(95))
+        .add(when, "p99, ms", millis.percentile(99));
   }
 
   private static void far(Wire wire, Options options, CaravanHub caravan, Report report) {

@@ -45,7 +45,8 @@ final class DotPlot {
     return svg;
   }
 
-  private static double median(List<Double> values) {
+  /** The upper one of two in the middle. */
+  static double median(List<Double> values) {
     return values.stream().sorted().skip(values.size() / 2).findFirst().orElseThrow();
   }
 }

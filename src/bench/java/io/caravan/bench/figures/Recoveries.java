@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,15 +53,15 @@ final class Recoveries {
   }
 
   private static Row row(String fault, List<JsonNode> outcomes) {
-    List<Double> millis = millis(outcomes).stream().sorted().toList();
+    List<Double> millis = millis(outcomes);
     long changes = outcomes.stream().mapToLong(outcome -> outcome.path("changes").asLong()).sum();
     return new Row(
         fault,
         List.of(
             "%,d".formatted(outcomes.size()),
             "%,d".formatted(changes),
-            "%,.0f".formatted(millis.get(millis.size() / 2)),
-            "%,.0f".formatted(millis.get(millis.size() - 1))));
+            "%,.0f".formatted(DotPlot.median(millis)),
+            "%,.0f".formatted(Collections.max(millis))));
   }
 
   private static List<Double> millis(List<JsonNode> outcomes) {
