@@ -40,6 +40,7 @@ public final class PageText {
   private Set<String> gone = Set.of();
   private List<Oversized> oversized = List.of();
   private int changesAt;
+  private boolean isFilling;
 
   /**
    * A page as {@code caravan_internal.read} returns it.
@@ -58,6 +59,7 @@ public final class PageText {
           case "cursor" -> {
             parser.skipChildren();
             cursor = text.substring(from, at(parser) + 1);
+            isFilling = Cursor.parse(cursor).filled() != null;
           }
           case "sources" -> sources = JSON.readValue(parser, new TypeReference<>() {});
           case "cleared" -> cleared = JSON.readValue(parser, new TypeReference<>() {});
@@ -107,7 +109,7 @@ public final class PageText {
 
   /** Whether it brings rows that are new to the client, as far as is known. */
   public boolean isOfFill() {
-    return gone.isEmpty() && cleared.isEmpty() && Cursor.parse(cursor).filled() != null;
+    return gone.isEmpty() && cleared.isEmpty() && isFilling;
   }
 
   /** The cursor that the client has when it has applied the page, as JSON. */
@@ -122,11 +124,10 @@ public final class PageText {
    */
   public PageTransaction.Others others(boolean mayGrow) {
     // A page of a window leaves out what is filled; the last one of a fill says it.
-    Cursor after = Cursor.parse(cursor);
-    if (after.filled() != null) {
+    if (isFilling) {
       return PageTransaction.Others.OF_A_FILL;
     }
-    return mayGrow && after.window() != null
+    return mayGrow && Cursor.parse(cursor).window() != null
         ? PageTransaction.Others.IN_WINDOW
         : PageTransaction.Others.NONE;
   }

@@ -103,6 +103,9 @@ final class WindowStatement {
   private final List<List<Integer>> siblings;
   private final String log;
   private final int largestRow;
+  private final String first;
+  private final String firstWithRunning;
+  private final String further;
 
   /**
    * For some sources.
@@ -125,6 +128,9 @@ final class WindowStatement {
     this.siblings = siblings;
     this.log = log;
     this.largestRow = largestRow;
+    first = makeFirst(false);
+    firstWithRunning = makeFirst(true);
+    further = head() + FURTHER.formatted(log, ids()) + rest();
   }
 
   /**
@@ -135,6 +141,10 @@ final class WindowStatement {
    * @param hasRunning whether transactions were running when the snapshot was taken
    */
   String first(boolean hasRunning) {
+    return hasRunning ? firstWithRunning : first;
+  }
+
+  private String makeFirst(boolean hasRunning) {
     String where = "where source in (" + ids() + ") and (select fits and is_set from fit) and xid ";
     String changes = "select id, xid, source, key from " + log + " " + where;
     String ids = "select id from caravan.change where xid ";
@@ -149,7 +159,7 @@ final class WindowStatement {
 
   /** A further page. Parameters: as of the first; then after, last, xmax, running, most. */
   String further() {
-    return head() + FURTHER.formatted(log, ids()) + rest();
+    return further;
   }
 
   private String head() {
