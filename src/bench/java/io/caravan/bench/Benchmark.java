@@ -37,6 +37,7 @@ class Benchmark {
     SECTIONS.put("reconcile", new Reconciling());
     SECTIONS.put("beside", new BesideComparing());
     SECTIONS.put("apply", new ApplyCost());
+    SECTIONS.put("read", new ReadCost());
     SECTIONS.put("trigger", new TriggerForms());
     SECTIONS.put("digests", new DigestForms());
     SECTIONS.put("clean", new Cleaning());
