@@ -28,6 +28,18 @@ class ClientsTest {
   }
 
   @Test
+  void aClientWhosePumpRunsNeedNotBeWoken() {
+    clients.progressed("blog", "[]", AT_5);
+    assertThat(clients.isOneToBeWoken()).isTrue();
+
+    clients.begins("blog");
+    assertThat(clients.isOneToBeWoken()).isFalse();
+
+    clients.ends("blog");
+    assertThat(clients.isOneToBeWoken()).isTrue();
+  }
+
+  @Test
   void aClientThatMovedWithoutThisHubIsServedByAnother() {
     clients.progressed("blog", "[]", AT_5);
 

@@ -27,6 +27,12 @@ public final class ClientRoutes implements CamelContextAware {
   // By route, for as long as there is one: the clients are woken some hundred times a second.
   private final Map<Route, String> clients = Collections.synchronizedMap(new WeakHashMap<>());
   private CamelContext context;
+  private Clients states = new Clients();
+
+  /** Knows whose pump runs. */
+  public void setClients(Clients clients) {
+    states = clients;
+  }
 
   @Override
   public CamelContext getCamelContext() {
@@ -38,10 +44,10 @@ public final class ClientRoutes implements CamelContextAware {
     this.context = context;
   }
 
-  /** Where the clients wait to be woken. */
+  /** Where the clients wait to be woken. Those whose pump runs do not. */
   public List<Endpoint> queues() {
     return context.getRoutes().stream()
-        .filter(route -> !clientOf(route).isEmpty())
+        .filter(route -> isToBeWoken(clientOf(route)))
         .map(Route::getEndpoint)
         .toList();
   }
@@ -54,6 +60,10 @@ public final class ClientRoutes implements CamelContextAware {
             .filter(route -> names.contains(clientOf(route)))
             .map(Route::getEndpoint)
             .toList();
+  }
+
+  private boolean isToBeWoken(String client) {
+    return !client.isEmpty() && !states.isRunning(client);
   }
 
   private String clientOf(Route route) {

@@ -33,6 +33,7 @@ final class ClientState {
   private boolean resting;
   private long restsUntil;
   private boolean isAtWork;
+  private boolean isRunning;
   private long hadAll = System.nanoTime();
 
   ClientState(String client) {
@@ -45,6 +46,22 @@ final class ClientState {
       hadAll = System.nanoTime();
     }
     isAtWork = true;
+    isRunning = true;
+  }
+
+  /** Its pump has ended. */
+  synchronized void ends() {
+    isRunning = false;
+  }
+
+  /** Whether its pump runs. */
+  synchronized boolean isRunning() {
+    return isRunning;
+  }
+
+  /** Whether its pump has ended, and may begin at any time. */
+  synchronized boolean isToBeWoken() {
+    return !isRunning && !isResting();
   }
 
   /** Whether it is to be left alone for now. */

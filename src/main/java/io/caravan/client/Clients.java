@@ -42,6 +42,22 @@ public final class Clients implements CamelContextAware, KeptByClient {
     client(client).state.begins();
   }
 
+  /** A client's pump has ended, however. Until it begins again, somebody must wake it. */
+  public void ends(String client) {
+    client(client).state.ends();
+  }
+
+  /** Whether a client's pump runs: it sees by itself when there is more. */
+  public boolean isRunning(String client) {
+    Client known = clients.get(client);
+    return known != null && known.state.isRunning();
+  }
+
+  /** Whether there is a client that must be woken if there is something for all. */
+  public boolean isOneToBeWoken() {
+    return clients.values().stream().anyMatch(client -> client.state.isToBeWoken());
+  }
+
   /** Whether a client is to be left alone: its time has not come yet. */
   public boolean isResting(String client) {
     return isStopping() || client(client).state.isResting();

@@ -3,6 +3,7 @@ package io.caravan.listen;
 import com.impossibl.postgres.api.jdbc.PGNotificationListener;
 import io.caravan.Backoff;
 import io.caravan.News;
+import io.caravan.client.Clients;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
@@ -14,7 +15,6 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import java.util.function.IntSupplier;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 import org.slf4j.Logger;
@@ -38,7 +38,7 @@ final class HealingConnection implements InvocationHandler {
           + " set tcp_user_timeout = 20000";
 
   private final Callable<Connection> source;
-  private final IntSupplier clients;
+  private final Clients clients;
   private final Watch.Reading reading;
   private final Thread thread = new Thread(this::stayConnected, "caravan-listener");
   private String channel = "";
@@ -48,7 +48,7 @@ final class HealingConnection implements InvocationHandler {
   private volatile boolean awake;
   private volatile boolean closed;
 
-  HealingConnection(Callable<Connection> source, IntSupplier clients, Watch.Reading reading) {
+  HealingConnection(Callable<Connection> source, Clients clients, Watch.Reading reading) {
     this.source = source;
     this.clients = clients;
     this.reading = reading;
@@ -149,7 +149,7 @@ final class HealingConnection implements InvocationHandler {
         news.areOver();
         hear(
             connection.unwrap(PGConnection.class),
-            new Watch(statement, clients, reading),
+            new Watch(statement, clients::countActive, reading),
             statement,
             listen);
       } catch (Throwable e) { // even an OutOfMemoryError must not leave the hub deaf
@@ -177,6 +177,9 @@ final class HealingConnection implements InvocationHandler {
       }
       boolean news = watch.seesNews(heard.length);
       awake = !watch.isAsleep();
+      if (news && watch.hasPage() && !clients.isOneToBeWoken()) {
+        continue; // the pumps run, and take it
+      }
       if (news) {
         deliver(
             connection.getBackendPID(), watch.hasPage() ? Listener.PAGE_RING : Listener.NEWS_RING);

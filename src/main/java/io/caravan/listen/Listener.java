@@ -87,7 +87,7 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   }
 
   private HealingConnection connection() {
-    return new HealingConnection(this::login, () -> clients.countActive(), () -> reads.look());
+    return new HealingConnection(this::login, clients, () -> reads.look());
   }
 
   /**

@@ -22,11 +22,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.camel.Body;
+import org.apache.camel.Exchange;
 import org.apache.camel.ExchangeException;
 import org.apache.camel.Headers;
 import org.apache.camel.Variable;
 import org.apache.camel.component.jdbc.JdbcConstants;
+import org.apache.camel.spi.Synchronization;
+import org.apache.camel.support.SynchronizationAdapter;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
@@ -35,6 +39,11 @@ import org.slf4j.event.Level;
 public final class Pump {
   // program_limit_exceeded
   private static final String TOO_LARGE = "54000";
+  // How long a pump stays for the next change: to wake it costs as much as to apply a page. A turn
+  // ends after a while all the same, so that a client gets another mapping, or is left to another
+  // hub, while it has much to do.
+  private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  private static final long LONGEST_STAY_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private final Map<String, Logger> logs = new ConcurrentHashMap<>();
   private Reads reads;
@@ -104,12 +113,23 @@ public final class Pump {
   }
 
   /** Finds out where the client stands, as this hub remembers it, or by asking it. */
-  public void stand(@Variable("turn") Turn turn) throws SQLException, Fault, CentralFailure {
+  public void stand(@Variable("turn") Turn turn, Exchange exchange)
+      throws SQLException, Fault, CentralFailure {
+    exchange.getExchangeExtension().addOnCompletion(atTheEnd(() -> clients.ends(turn.client)));
     Optional<Standing> known = clients.recall(turn.client, turn.mapping);
     turn.standing = known.isPresent() ? known.get() : applying.stand(turn.client, turn.mapping);
     long step = turn.standing.step();
     turn.unsure = clients.isUnsure(turn.client, step);
     turn.isServedByAnother = clients.isServedByAnother(turn.client, step, turn.standing.isRecent());
+  }
+
+  private static Synchronization atTheEnd(Runnable work) {
+    return new SynchronizationAdapter() {
+      @Override
+      public void onDone(Exchange exchange) {
+        work.run();
+      }
+    };
   }
 
   /** Sends the client again what it may have taken. */
@@ -123,9 +143,14 @@ public final class Pump {
    */
   public void read(@Variable("turn") Turn turn) throws CentralFailure {
     turn.applied = null;
+    boolean isAwaited = turn.mayHaveMore;
+    turn.mayHaveMore = false;
     turn.breaches = List.of();
     turn.page = reads.next(turn.client, turn.standing, turn.pageRows, turn.pageBytes, turn.wokenAt);
     turn.readAt = System.nanoTime();
+    if (isAwaited) {
+      turn.wokenAt = reads.wokenAt() - turn.wokenAt > 0 ? reads.wokenAt() : turn.page.began();
+    }
     doubts.note(turn.client, turn.mapping, turn.page.doubted(), Doubts.EPOCH);
     if (turn.hasPage()) {
       turn.text = read(turn.page.text());
@@ -291,6 +316,30 @@ public final class Pump {
     } else if (!turn.is(Applied.Outcome.TO_BE_ENLARGED)) {
       clients.progressed(turn.client, turn.mapping, turn.standing);
     }
+  }
+
+  /**
+   * Stays for a moment with a client that has all, because what comes next need not wake it then.
+   * Looks once more before the turn ends: a page that came meanwhile has woken nobody who was seen
+   * to run.
+   */
+  public void awaitMore(@Variable("turn") Turn turn) {
+    if (!turn.hasAll()) {
+      return;
+    }
+    boolean isLong = System.nanoTime() - turn.begunAt > LONGEST_STAY_NANOS;
+    turn.mayHaveMore = !isLong && mayHaveMore(turn, PATIENCE_NANOS);
+    if (!turn.mayHaveMore) {
+      clients.ends(turn.client);
+      turn.mayHaveMore = mayHaveMore(turn, 0);
+    }
+    if (turn.mayHaveMore) {
+      clients.begins(turn.client);
+    }
+  }
+
+  private boolean mayHaveMore(Turn turn, long nanos) {
+    return reads.awaitMore(turn.standing, turn.pageRows, turn.pageBytes, turn.page.began(), nanos);
   }
 
   private static String told(Refusal refusal) {

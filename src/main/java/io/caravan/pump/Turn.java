@@ -19,7 +19,7 @@ public final class Turn {
 
   final String client;
   final String mapping;
-  final long wokenAt;
+  final long begunAt = System.nanoTime();
   final int mostDeadLetters;
   private final int mostBytes;
   int pageRows;
@@ -33,6 +33,9 @@ public final class Turn {
   List<Refusal> breaches = List.of();
   boolean isOne;
   Applied applied;
+  // When the client was last woken, in nanoseconds, or what came without was read.
+  long wokenAt;
+  boolean mayHaveMore;
 
   Turn(
       String client,
@@ -101,7 +104,12 @@ public final class Turn {
     if (page == null || is(Applied.Outcome.TO_BE_ENLARGED) || is(Applied.Outcome.MOVED)) {
       return true;
     }
-    return page.hasMore() && !is(Applied.Outcome.STALE);
+    return (page.hasMore() || mayHaveMore) && !is(Applied.Outcome.STALE);
+  }
+
+  /** Whether the client has all that there was. */
+  boolean hasAll() {
+    return page != null && !page.hasMore() && !hasMore() && !is(Applied.Outcome.STALE);
   }
 
   /** Whether the page is one of an initial load. */

@@ -40,9 +40,10 @@ final class Chains {
   private final Query central;
   private final Executor ahead;
   // By chain and position, the oldest first.
-  private final Map<String, CompletableFuture<Page>> pages = new LinkedHashMap<>();
+  private final Map<Key, CompletableFuture<Page>> pages = new LinkedHashMap<>();
   private final Map<String, End> ends = new HashMap<>();
   private int characters;
+  private long wokenAt = System.nanoTime();
   // By chain: the page that was looked for, and which nobody has taken yet.
   private final Map<String, Untaken> untaken = new HashMap<>();
 
@@ -95,6 +96,55 @@ final class Chains {
         return isOld ? page.shared().withMore() : page.shared();
       }
     }
+  }
+
+  /**
+   * Waits until there may be more for a client that has all that there was.
+   *
+   * @param stand where the client stands
+   * @param since since when nobody must have been woken, in nanoseconds
+   * @param nanos how long to wait at most
+   * @return whether there may be more
+   */
+  synchronized boolean awaitMore(Stand stand, long since, long nanos) {
+    long end = System.nanoTime() + nanos;
+    while (!mayHaveMore(stand, since)) {
+      long rest = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+      if (rest <= 0) {
+        return false;
+      }
+      try {
+        wait(rest);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean mayHaveMore(Stand stand, long since) {
+    CompletableFuture<Page> page = pages.get(stand.key());
+    End end = ends.get(stand.chain());
+    return wokenAt - since > 0
+        || end == null
+        || !end.isAt(stand)
+        || (page != null && page.isDone() && !page.isCompletedExceptionally());
+  }
+
+  /**
+   * There may be changes.
+   *
+   * @param at since when, in nanoseconds
+   */
+  synchronized void wake(long at) {
+    wokenAt = at;
+    notifyAll();
+  }
+
+  /** When there may have been changes for the last time, in nanoseconds. */
+  synchronized long wokenAt() {
+    return wokenAt;
   }
 
   /**
@@ -173,12 +223,18 @@ final class Chains {
         }
       }
       next.complete(page);
+      tellWaiting();
     } catch (CentralFailure | RuntimeException | Error e) {
       synchronized (this) {
         pages.remove(stand.key(), next);
       }
       next.completeExceptionally(e);
     }
+  }
+
+  /** Whoever waits looks whether it is for its sake. */
+  private synchronized void tellWaiting() {
+    notifyAll();
   }
 
   private void append(Stand stand, Page page) {
@@ -213,10 +269,10 @@ final class Chains {
     ends.remove(chain);
     pages
         .entrySet()
-        .removeIf(page -> page.getKey().startsWith(chain) && isUncounted(page.getValue()));
+        .removeIf(page -> page.getKey().chain().equals(chain) && isUncounted(page.getValue()));
   }
 
-  private void forget(Queue<String> windows) {
+  private void forget(Queue<Key> windows) {
     while (windows.size() > MOST_WINDOWS) {
       pages.computeIfPresent(windows.remove(), (key, page) -> isUncounted(page) ? null : page);
     }
@@ -295,14 +351,14 @@ final class Chains {
       int pageRows,
       int pageBytes,
       String chain,
-      String key) {
+      Key key) {
     static Stand of(
         Cursor cursor, List<Wanted> sources, Standpoint standpoint, int pageRows, int pageBytes) {
       Cursor position = standpoint.position();
       String chain =
           position.epoch() + " " + standpoint.sources() + pageRows + "/" + pageBytes + " ";
       return new Stand(
-          cursor, sources, standpoint, pageRows, pageBytes, chain, chain + position.json());
+          cursor, sources, standpoint, pageRows, pageBytes, chain, new Key(chain, position));
     }
 
     Optional<Stand> at(Cursor cursor) {
@@ -315,7 +371,10 @@ final class Chains {
     }
   }
 
-  private record Untaken(String key, long since) {}
+  /** Where a page begins. */
+  record Key(String chain, Cursor position) {}
+
+  private record Untaken(Key key, long since) {}
 
   /**
    * The end of a chain.
@@ -324,7 +383,7 @@ final class Chains {
    * @param began when it was read
    * @param windows the keys of the last pages of its last windows, the oldest first
    */
-  private record End(Stand stand, long began, Queue<String> windows) {
+  private record End(Stand stand, long began, Queue<Key> windows) {
     End movedTo(Stand stand, long began) {
       return new End(stand, began, windows);
     }

@@ -40,7 +40,6 @@ public final class Reads implements KeptByClient {
           ahead);
   private final Fills fills = new Fills(this::readToFill, ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
-  private volatile long wokenAt = System.nanoTime();
   private volatile long lookedAt = System.nanoTime();
 
   private DataSource connections;
@@ -72,7 +71,7 @@ public final class Reads implements KeptByClient {
    * @param why who rang; anything else if nobody has rung
    */
   public void wake(@Body Object why) {
-    wokenAt = Listener.PAGE_RING.equals(why) ? lookedAt : System.nanoTime();
+    chains.wake(Listener.PAGE_RING.equals(why) ? lookedAt : System.nanoTime());
   }
 
   /**
@@ -87,7 +86,7 @@ public final class Reads implements KeptByClient {
 
   /** When the clients were last woken, in nanoseconds. */
   public long wokenAt() {
-    return wokenAt;
+    return chains.wokenAt();
   }
 
   /**
@@ -120,6 +119,24 @@ public final class Reads implements KeptByClient {
       }
     }
     return page;
+  }
+
+  /**
+   * Waits until there may be more for a client that has all that there was.
+   *
+   * @param pageRows as for {@link #next}
+   * @param pageBytes as for {@link #next}
+   * @param since when it was read what there was, in nanoseconds
+   * @param nanos how long to wait at most
+   * @return whether there may be more; false for a client that is being filled
+   */
+  public boolean awaitMore(Standing standing, int pageRows, int pageBytes, long since, long nanos) {
+    Cursor cursor = standing.cursor();
+    List<Wanted> sources = standing.sources();
+    return Standpoint.of(cursor, sources)
+        .map(point -> Chains.Stand.of(cursor, sources, point, pageRows, pageBytes))
+        .filter(stand -> chains.awaitMore(stand, since, nanos))
+        .isPresent();
   }
 
   /**

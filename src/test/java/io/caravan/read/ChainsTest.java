@@ -18,6 +18,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -312,6 +313,59 @@ class ChainsTest {
     assertThat(blog.next(System.nanoTime())).contains("Countess");
   }
 
+  @Test
+  void whoeverWaitsGetsWhatALookFinds() throws CentralFailure {
+    Client blog = new Client("blog");
+    Client shop = blog.twin("shop");
+    blog.next(System.nanoTime());
+    shop.next(System.nanoTime());
+    long woken = System.nanoTime();
+    List<CompletableFuture<Boolean>> waiting = List.of(blog.awaitsMore(), shop.awaitsMore());
+    central.execute("update users set name = 'Countess' where id = 1");
+    int before = reads.get();
+
+    chains.look();
+
+    assertThat(waiting).allSatisfy(client -> assertThat(client.join()).isTrue());
+    assertThat(blog.next(woken)).contains("Countess").isEqualTo(shop.next(woken));
+    assertThat(reads).hasValue(before + 1);
+  }
+
+  @Test
+  void whoeverWaitsHearsThatAllAreWoken() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    CompletableFuture<Boolean> waiting = blog.awaitsMore();
+
+    chains.wake(System.nanoTime());
+
+    assertThat(waiting.join()).isTrue();
+  }
+
+  @Test
+  void aLookThatFindsNothingEndsNoWaiting() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    CompletableFuture<Boolean> waiting = blog.awaitsMore();
+
+    chains.look();
+
+    assertThat(waiting).isNotDone();
+    chains.wake(System.nanoTime());
+    waiting.join();
+  }
+
+  @Test
+  void whatCameSinceTheLastReadIsNotWaitedFor() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    long since = System.nanoTime();
+    chains.wake(System.nanoTime());
+
+    assertThat(chains.awaitMore(blog.stand(), since, 0)).isTrue();
+    assertThat(chains.awaitMore(blog.stand(), System.nanoTime(), 0)).isFalse();
+  }
+
   private CompletableFuture<String> ask(Client client, long woken) {
     return CompletableFuture.supplyAsync(
         () -> {
@@ -373,14 +427,32 @@ class ChainsTest {
 
     /** The next page. */
     String next(long woken) throws CentralFailure {
-      Standpoint standpoint = Standpoint.of(cursor, sources).orElseThrow();
-      Page page = chains.next(Chains.Stand.of(cursor, sources, standpoint, 10, 10_000_000), woken);
+      Page page = chains.next(stand(), woken);
       hasMore = page.hasMore();
       if (!page.isEmpty() || !page.isShared()) {
         Cursor next = page.answer().cursor();
         cursor = page.isShared() ? filledAs(cursor, next) : next;
       }
       return page.isEmpty() ? "nothing" : page.answer().page();
+    }
+
+    /** Waits for longer than a test lasts; done when it need not wait any more. */
+    CompletableFuture<Boolean> awaitsMore() {
+      long since = System.nanoTime();
+      Thread[] thread = new Thread[1];
+      CompletableFuture<Boolean> done = new CompletableFuture<>();
+      threads.execute(
+          () -> {
+            thread[0] = Thread.currentThread();
+            done.complete(chains.awaitMore(stand(), since, TimeUnit.HOURS.toNanos(1)));
+          });
+      await().until(() -> thread[0] != null && thread[0].getState() == Thread.State.TIMED_WAITING);
+      return done;
+    }
+
+    Chains.Stand stand() {
+      Standpoint standpoint = Standpoint.of(cursor, sources).orElseThrow();
+      return Chains.Stand.of(cursor, sources, standpoint, 10, 10_000_000);
     }
 
     private Cursor filledAs(Cursor mine, Cursor next) {
