@@ -64,6 +64,9 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
   @CsvSource({
     "numeric, numeric, shared",
     "numeric, numeric, central",
+    "numeric, text, shared",
+    "numeric, text, central",
+    "numeric, varchar(9), central",
   })
   void aNumberGetsMoreZeros(String type, String clientType, String rows) {
     start(type, clientType, rows, "('1.0', 1), ('2', 2)");
@@ -76,6 +79,30 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
     central.execute("delete from tags where tag = 1");
 
     awaitEqual("values ('2', 2)", TAGS);
+    awaitNoLetters();
+  }
+
+  @Test
+  void aRowWhoseNumberGetsMoreZerosKeepsWhatIsTheClientsOwn() {
+    start("numeric", "text", "shared", "('1.0', 1), ('2', 2)");
+    blog().execute("alter table tags add note text default 'mine'");
+
+    central.execute("update tags set tag = '1.00' where tag = 1");
+
+    awaitEqual("values ('1.00', 1, 'mine'), ('2', 2, 'mine')", "select * from tags order by tag");
+    awaitNoLetters();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"float8, 1e20, 1e21", "float8, 0, -0", "real, 0.1, 0.2", "numeric, NaN, 1", "numeric, 1e-30, 1.0e-30"})
+  void anyNumberIsAKeyThatIsTextAtTheClient(String type, String one, String other) {
+    start(type, "text", "shared", "('%s', 1), ('5', 2), ('-5', 3)".formatted(one));
+
+    central.execute("update tags set tag = '%s' where n = 1".formatted(other));
+    awaitEqual(TAGS, TAGS);
+    central.execute("delete from tags where n = 1");
+
+    awaitEqual(TAGS, TAGS);
     awaitNoLetters();
   }
 

@@ -95,6 +95,18 @@ class UniqueValuesMoveTest extends WithBlog {
           inet              | 10.0.0.1             | 10.0.0.2
           jsonb             | {"a": 1}             | {"a": 2}
           percent           | 1                    | 2
+          mood              | sad                  | happy
+          text[]            | {a}                  | {b}
+          mood[]            | {sad}                | {happy}
+          bit(3)            | 101                  | 110
+          bit varying       | 101                  | 1
+          bit varying(5)    | 101                  | 1
+          int4range         | [1,3)                | [3,4)
+          int8range         | [1,3)                | [3,)
+          numrange          | [1,3)                | empty
+          daterange         | [2024-01-01,2024-01-02) | [2024-01-01,2024-01-03)
+          tsrange           | [2024-01-01,2024-01-02) | [2024-01-01,2024-01-03)
+          tstzrange         | (,)                  | [2024-01-01,2024-01-03)
           """)
   void twoRowsSwapNotNullValuesOf(String type, String one, String other) {
     swap(type, one, other);
@@ -104,6 +116,7 @@ class UniqueValuesMoveTest extends WithBlog {
     String types =
         """
         create domain percent as int check (value between 0 and 100);
+        create type mood as enum ('sad', 'so so', 'happy', 'elated');
         """;
     central.execute(
         """

@@ -41,16 +41,17 @@ final class FreeValues {
       List<String> mapped = index.columns().stream().filter(target.columns()::containsKey).toList();
       if (index.computes()) {
         Map<String, String> places = new LinkedHashMap<>();
-        mapped.forEach(name -> place(name, mapped).ifPresent(value -> places.put(name, value)));
+        mapped.forEach(
+            name -> place(name, mapped, index).ifPresent(value -> places.put(name, value)));
         if (places.size() == mapped.size()) {
           places.forEach(values::putIfAbsent);
         }
       } else if (mapped.stream().noneMatch(values::containsKey)) {
         mapped.stream()
             .sorted(Comparator.comparing(this::isLastChoice))
-            .filter(name -> place(name, List.of(name)).isPresent())
+            .filter(name -> place(name, List.of(name), index).isPresent())
             .findFirst()
-            .ifPresent(name -> values.put(name, place(name, List.of(name)).orElseThrow()));
+            .ifPresent(name -> values.put(name, place(name, List.of(name), index).orElseThrow()));
       }
     }
     return values;
@@ -66,8 +67,9 @@ final class FreeValues {
    *
    * @param like columns that are looked at together: those of the same type get the same value, so
    *     that a range from one to the other is empty
+   * @param index that lets the value occur but once
    */
-  private Optional<String> place(String name, List<String> like) {
+  private Optional<String> place(String name, List<String> like, Table.Index index) {
     Column column = table.columns().get(name);
     if (!column.notNull()) {
       return Optional.of("null");
@@ -96,17 +98,69 @@ final class FreeValues {
       case "uuid" -> Optional.of("pg_catalog.gen_random_uuid()");
       case "bytea" -> Optional.of("pg_catalog.decode(" + random() + ", 'hex')");
       case "jsonb" -> Optional.of("pg_catalog.to_jsonb(pg_catalog.gen_random_uuid())");
-      default -> text(column, name);
+      default ->
+          switch (column.category()) {
+            case "S" -> text(column, name);
+            case "E" -> Optional.of(unused(labels(base), name));
+            case "V" -> Optional.of(bits(column.modifier(), name));
+            case "A" -> Optional.of(array(base, name));
+            // Only a unique index takes an empty range for a value.
+            case "R" -> index.isKey() ? range(base, name) : Optional.of("'empty'");
+            default -> Optional.empty();
+          };
     };
+  }
+
+  private static String labels(String type) {
+    return "pg_catalog.unnest(pg_catalog.enum_range(null::%s)) as few (v)".formatted(type);
+  }
+
+  private String bits(int length, String name) {
+    String random = "('x' || " + random() + ")::bit(128)";
+    if (length < 0) {
+      return random + "::bit varying";
+    } else if (length >= 128) {
+      return random + "::bit(" + length + ")";
+    }
+    return unused(
+        "(select distinct i::bit(%d) as v from pg_catalog.generate_series(0, 499) as i) as few"
+            .formatted(length),
+        name);
+  }
+
+  /** Longer than those that there are. */
+  private String array(String type, String name) {
+    return "pg_catalog.array_fill(null::%s, array[x.n::int + coalesce((select pg_catalog.max(pg_catalog.cardinality(o.%s)) from %s as o), 0)])"
+        .formatted(type.replaceFirst("\\[]$", ""), Statements.quoted(name), table.name());
+  }
+
+  /** Above those that there are. */
+  private Optional<String> range(String type, String name) {
+    String value =
+        switch (type) {
+          case "int4range" -> "coalesce(%s, 0) + 2 * x.n::int";
+          case "int8range" -> "coalesce(%s, 0::bigint) + 2::bigint * x.n";
+          case "numrange" -> "coalesce(%s, 0::numeric) + x.n::numeric";
+          case "daterange" -> "coalesce(%s, '2000-01-01'::date) + 2 * x.n::int";
+          case "tsrange" ->
+              "coalesce(%s, '2000-01-01'::timestamp) + x.n::double precision * interval '1 s'";
+          case "tstzrange" ->
+              "coalesce(%s, '2000-01-01'::timestamptz) + x.n::double precision * interval '1 s'";
+          default -> "";
+        };
+    String top =
+        "(select pg_catalog.max(pg_catalog.upper(o.%1$s)) from %2$s as o where not pg_catalog.upper_inf(o.%1$s))"
+            .formatted(Statements.quoted(name), table.name());
+    return value.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            "(select pg_catalog.%1$s(free.v, free.v, '[]') from (select %2$s) as free (v))"
+                .formatted(type, value.formatted(top)));
   }
 
   private Optional<String> text(Column column, String name) {
     int length = column.modifier() - 4;
-    if (column.category().equals("R")) {
-      return Optional.of("'empty'");
-    } else if (!column.category().equals("S")) {
-      return Optional.empty();
-    } else if (length > 4) {
+    if (length > 4) {
       return Optional.of("pg_catalog.left(%s, %d)".formatted(random(), length));
     } else if (length > 0) {
       // So short that at random it would soon be somebody's.

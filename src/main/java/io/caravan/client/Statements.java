@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -274,6 +275,9 @@ public final class Statements {
       int number = targets.indexOf(target);
       sql.append(upsert(target, number, removedFrom.getOrDefault(table(target).id(), List.of())));
       written.add("u" + number);
+      if (mayBeRespelled(target)) {
+        written.add("s" + number);
+      }
     }
     String moved =
         "(select step from moved) as step, (select cursor::text from moved) as cursor, (%s) as fits, "
@@ -331,7 +335,14 @@ public final class Statements {
                     each(assigned, "%1$s = excluded.%1$s"),
                     each(assigned, "t.%s"),
                     each(assigned, "excluded.%s"));
-    String order = after.isEmpty() ? "" : "\n  where " + sum(after) + " >= 0";
+    List<String> conditions = new ArrayList<>();
+    if (!after.isEmpty()) {
+      conditions.add(sum(after) + " >= 0");
+    }
+    if (mayBeRespelled(target)) {
+      conditions.add("not exists (select from s%d as s where s.key = b.key)".formatted(i));
+    }
+    String where = conditions.isEmpty() ? "" : "\n  where " + String.join(" and ", conditions);
     String note =
         target.isCentrals()
             ? ""
@@ -345,7 +356,7 @@ public final class Statements {
     return """
         , b%1$d as (
           %2$s
-        )%3$s, u%1$d as (
+        )%3$s%10$s, u%1$d as (
           insert into %4$s as t (%5$s) overriding system value
           select %6$s from b%1$d as b%7$s
           on conflict (%8$s) do %9$s
@@ -358,9 +369,55 @@ public final class Statements {
             table.name(),
             names,
             values,
-            order,
+            where,
             keys.stream().map(Statements::quoted).collect(joining(", ")),
-            conflict);
+            conflict,
+            mayBeRespelled(target) ? respelling(target, i) : "");
+  }
+
+  /** Whether the client takes a key of numbers for texts. */
+  private boolean mayBeRespelled(Target target) {
+    Source source = sources.get(target.source());
+    List<String> keys = keyColumns(target);
+    return IntStream.range(0, keys.size())
+        .anyMatch(
+            k ->
+                NumberSpellings.areTexts(
+                    source.columns().get(source.key().get(k)),
+                    table(target).columns().get(keys.get(k))));
+  }
+
+  /** Rows whose key is only written in another way now keep what else they have. */
+  private String respelling(Target target, int i) {
+    List<String> keys = keyColumns(target);
+    List<String> columns = List.copyOf(target.columns().keySet());
+    List<String> same = new ArrayList<>();
+    List<String> assigned = new ArrayList<>();
+    for (int k = 0; k < keys.size(); k++) {
+      String name = quoted(keys.get(k));
+      Column column = table(target).columns().get(keys.get(k));
+      same.add("t.%s %s b.k%d".formatted(name, column.equality(), k));
+      assigned.add("%s = b.k%d".formatted(name, k));
+    }
+    for (int v = 0; v < columns.size(); v++) {
+      assigned.add("%s = b.v%d".formatted(quoted(columns.get(v)), v));
+    }
+    String isNoted =
+        target.isCentrals()
+            ? ""
+            : " and (select o.target from caravan.replicated as o where o.target = %s and o.key = b.key) is not null"
+                .formatted(number(target));
+    return """
+        , s%1$d as (
+          update %2$s as t set %3$s from b%1$d as b where %4$s and not (%5$s)%6$s returning b.key
+        )"""
+        .formatted(
+            i,
+            table(target).name(),
+            String.join(", ", assigned),
+            matches(target, "b.key"),
+            String.join(" and ", same),
+            isNoted);
   }
 
   /** The rows that a target takes in: k0, …, v0, … and key, as it is noted. */
@@ -490,13 +547,18 @@ public final class Statements {
   /** Whether a row of the table has a key of central's. */
   private String matches(Target target, String key) {
     Table table = table(target);
+    Source source = sources.get(target.source());
     List<String> keys = keyColumns(target);
     List<String> conditions = new ArrayList<>();
     for (int k = 0; k < keys.size(); k++) {
       Column column = table.columns().get(keys.get(k));
-      conditions.add(
-          "t.%s %s (%s ->> %d)::%s"
-              .formatted(quoted(keys.get(k)), column.equality(), key, k, column.type()));
+      String type = source.columns().get(source.key().get(k));
+      String text = "(%s ->> %d)".formatted(key, k);
+      String value =
+          NumberSpellings.areTexts(type, column)
+              ? "any (%s::%s[])".formatted(NumberSpellings.of(type, text), column.type())
+              : text + "::" + column.type();
+      conditions.add("t.%s %s %s".formatted(quoted(keys.get(k)), column.equality(), value));
     }
     return String.join(" and ", conditions);
   }
