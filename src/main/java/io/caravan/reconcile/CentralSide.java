@@ -21,7 +21,7 @@ import org.postgresql.util.PSQLException;
  * of what it may read.
  */
 public final class CentralSide implements Side.OfCentral {
-  private static final String LOOK =
+  private static final String CHECK =
       """
       select s.snapshot, e.text, r.row_hash, case when r.key operator(pg_catalog.<>) e.key then r.key::text end
       from (select pg_catalog.pg_current_snapshot()::text) as s (snapshot)
@@ -109,7 +109,7 @@ public final class CentralSide implements Side.OfCentral {
   }
 
   @Override
-  public CentralRows look(Comparison comparison, Scope scope, List<String> keys)
+  public CentralRows check(Comparison comparison, Scope scope, List<String> keys)
       throws SQLException {
     try (Session session = open()) {
       Connection connection = session.connection();
@@ -122,7 +122,7 @@ public final class CentralSide implements Side.OfCentral {
       Sql mapped = rows.in(omitted, scope.seed(), Parts.ALL);
       List<Object> parameters = new ArrayList<>(List.of((Object) keys));
       parameters.addAll(mapped.parameters());
-      new Sql(LOOK.formatted(mapped.text(), rows.haveKey("e.key")), parameters)
+      new Sql(CHECK.formatted(mapped.text(), rows.haveKey("e.key")), parameters)
           .each(
               connection,
               row -> {

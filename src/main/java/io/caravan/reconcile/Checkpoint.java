@@ -131,7 +131,7 @@ record Checkpoint(
     return Math.min(central.share(), client.share());
   }
 
-  Checkpoint lookingAfter(String key) {
+  Checkpoint checkingAfter(String key) {
     return new Checkpoint(phase, comparison, scope, known, central, client, listed, atOnce, key);
   }
 

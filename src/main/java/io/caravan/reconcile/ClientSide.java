@@ -27,7 +27,7 @@ public final class ClientSide implements Side.OfClient {
 
   private static final String CURSOR =
       "(select c.cursor::text from caravan.cursor as c where c.client = ?)";
-  private static final String LOOK =
+  private static final String CHECK =
       """
       select s.cursor, e.text, r.row_hash, r.key_text::text, e.is_replicated
       from (select %s as cursor) as s
@@ -163,14 +163,14 @@ public final class ClientSide implements Side.OfClient {
   }
 
   @Override
-  public ClientRows look(Comparison comparison, Scope scope, List<String> keys)
+  public ClientRows check(Comparison comparison, Scope scope, List<String> keys)
       throws SQLException, Fault {
     try (Session session = new Session(database)) {
       HeldRows rows = rows(session.connection(), comparison);
       Map<String, ClientRows.Row> found = new HashMap<>();
       List<String> cursor = new ArrayList<>();
       Sql.join(
-              LOOK,
+              CHECK,
               // The first of these parameters is the cursor's; the others follow it in the text.
               Sql.of(CURSOR, client, numbers.get(target(comparison)), keys),
               rows.in(session.connection(), ofAll(scope), Parts.ALL),

@@ -148,26 +148,26 @@ final class Ledger {
     write(connection -> call(connection, "select caravan_internal.suspect_gone(?, ?)", run, keys));
   }
 
-  /** The keys to look at next; none: all are decided, or change all the time. */
-  Suspects toLookAt(Limits limits) throws SQLException {
+  /** The keys to check next; none: all are decided, or change all the time. */
+  Suspects keysToCheck(Limits limits) throws SQLException {
     return read(
         "select * from caravan_internal.keys_to_check(?, ?, ?)",
         row -> new Suspects(texts(row, "keys"), row.getInt("checks"), texts(row, "refused")),
         run,
-        limits.looked(),
-        limits.looks());
+        limits.checked(),
+        limits.checks());
   }
 
-  /** What has become known since both sides were looked at; asked after both have answered. */
-  SinceLook sinceLook(List<String> keys, CentralRows central, ClientRows client)
+  /** What has become known since both sides were checked; asked after both have answered. */
+  SinceCheck changedSinceCheck(List<String> keys, CentralRows central, ClientRows client)
       throws SQLException {
     return read(
         "select * from caravan_internal.changed_since_check(?, ?, ?::pg_snapshot, ?::jsonb)",
         row ->
             row.getBoolean("is_comparable")
-                ? new SinceLook(
+                ? new SinceCheck(
                     true, Set.copyOf(texts(row, "changing")), Set.copyOf(texts(row, "refused")))
-                : new SinceLook(false, Set.of(), Set.of()),
+                : new SinceCheck(false, Set.of(), Set.of()),
         run,
         keys,
         central.snapshot(),
@@ -175,17 +175,17 @@ final class Ledger {
   }
 
   /** Keeps what was decided about keys; returns how many are known to differ by now. */
-  long judge(List<Judged> judged) throws SQLException, Ended {
+  long keepVerdicts(List<Checked> checked) throws SQLException, Ended {
     return write(
         connection ->
             Sql.of(
                     "select caravan_internal.keep_verdicts(?, ?, ?, ?::boolean[], ?, ?)",
                     run,
-                    judged.stream().map(Judged::key).toList(),
-                    judged.stream().map(each -> each.verdict().text()).toList(),
-                    judged.stream().map(each -> "" + each.isReplicated()).toList(),
-                    judged.stream().map(each -> orNull(each.spelled())).toList(),
-                    judged.stream().map(each -> orNull(each.keyText())).toList())
+                    checked.stream().map(Checked::key).toList(),
+                    checked.stream().map(each -> each.verdict().text()).toList(),
+                    checked.stream().map(each -> "" + each.isReplicated()).toList(),
+                    checked.stream().map(each -> orNull(each.spelled())).toList(),
+                    checked.stream().map(each -> orNull(each.keyText())).toList())
                 .one(connection, row -> row.getLong(1)));
   }
 
@@ -349,21 +349,21 @@ final class Ledger {
       SeededDigest local) {}
 
   /**
-   * Keys to look at.
+   * Keys to check.
    *
-   * @param looks how often they were looked at
+   * @param checks how often they were checked
    * @param refused keys of the source that are not compared
    */
-  record Suspects(List<String> keys, int looks, List<String> refused) {}
+  record Suspects(List<String> keys, int checks, List<String> refused) {}
 
   /**
-   * What has become known since both sides were looked at.
+   * What has become known since both sides were checked.
    *
    * @param isComparable whether the client can be compared at all
    * @param changing keys of which one of the two has not seen a change
    * @param refused keys that are not compared
    */
-  record SinceLook(boolean isComparable, Set<String> changing, Set<String> refused) {}
+  record SinceCheck(boolean isComparable, Set<String> changing, Set<String> refused) {}
 
   /**
    * What was decided about a key.
@@ -372,7 +372,7 @@ final class Ledger {
    * @param spelled as central writes it, if in another way; else empty
    * @param keyText as the client writes it; empty: it has no row
    */
-  record Judged(
+  record Checked(
       String key, Verdict verdict, boolean isReplicated, String spelled, String keyText) {}
 
   /**

@@ -14,13 +14,13 @@ public enum Phase {
   DIGEST_REPLICATED,
   /** Both sides tell the rows of the buckets that differ further apart. */
   NARROW,
-  /** Both sides list the rows of the buckets that differ; those that differ are looked at. */
+  /** Both sides list the rows of the buckets that differ; those that differ are checked. */
   LIST,
   /** The client names the keys that it has noted without having a row. */
   FIND_ORPHANS,
   /** What was found is counted, and repaired, unless that is too much or not wanted. */
   DECIDE,
-  /** What was to be repaired is looked at again. */
+  /** What was to be repaired is checked again. */
   PROVE;
 
   private static final Map<Phase, Set<Phase>> FOLLOWING =

@@ -182,8 +182,8 @@ public final class Reconciler
     return BigDecimal.valueOf(percent / clients.size());
   }
 
-  private static void pause(int looks) throws SQLException {
-    rest(Duration.ofMillis(Math.min(PAUSE_MILLIS * looks, LONGEST_PAUSE_MILLIS)));
+  private static void pause(int checks) throws SQLException {
+    rest(Duration.ofMillis(Math.min(PAUSE_MILLIS * checks, LONGEST_PAUSE_MILLIS)));
   }
 
   static void rest(Duration time) throws SQLException {

@@ -4,9 +4,9 @@ import io.caravan.Fault;
 import io.caravan.client.Mapping;
 import io.caravan.client.Target;
 import io.caravan.reconcile.Ledger.Basis;
+import io.caravan.reconcile.Ledger.Checked;
 import io.caravan.reconcile.Ledger.Findings;
-import io.caravan.reconcile.Ledger.Judged;
-import io.caravan.reconcile.Ledger.SinceLook;
+import io.caravan.reconcile.Ledger.SinceCheck;
 import io.caravan.reconcile.Ledger.Suspects;
 import io.caravan.reconcile.Ledger.Tally;
 import java.math.BigDecimal;
@@ -23,10 +23,9 @@ import java.util.stream.Stream;
  * Compares one table of a client with its source in central, and has what differs repaired. {@link
  * #work} reads from top to bottom.
  *
- * <p>Nothing stands still meanwhile. A row counts as different only if both sides were looked at
- * and the log has no change of its key that one of the two has not seen: central's row by the
- * snapshot of its reading, the client's by its cursor. Then the client should have had that very
- * row.
+ * <p>Nothing stands still meanwhile. A row counts as different only if both sides were checked and
+ * the log has no change of its key that one of the two has not seen: central's row by the snapshot
+ * of its reading, the client's by its cursor. Then the client should have had that very row.
  *
  * <p>A repair puts the key into the change log once more: the client's pump reads it anew, in its
  * own order, and applies it as any change. So a repair can't overwrite anything newer.
@@ -379,7 +378,7 @@ final class Reconciliation {
           client -> listed(client, some, differences::addOfClient));
       at = at.listedUpTo(end);
       ledger.suspect(differences.keys(), differences.keyTexts());
-      look();
+      check();
       ledger.keep(at);
     }
     if (areNotesRight()) {
@@ -417,34 +416,36 @@ final class Reconciliation {
     while (!areNotesRight()) {
       Notes orphans = sides.client().orphans(at.comparison(), at.after());
       ledger.suspectNoted(orphans.keys());
-      look();
+      check();
       at =
           orphans.after().isEmpty()
               ? at.knowing(at.known().notes(DigestPart.UNKNOWN))
-              : at.lookingAfter(orphans.after());
+              : at.checkingAfter(orphans.after());
       ledger.keep(at);
     }
     at = at.at(Phase.DECIDE);
     ledger.keep(at);
   }
 
-  /** Looks at the suspected keys on both sides, and again at those that are changing. */
-  private void look() throws SQLException, Fault, Ended {
+  /** Checks the suspected keys on both sides, and again at those that are changing. */
+  private void check() throws SQLException, Fault, Ended {
     for (Suspects suspects = next(); !suspects.keys().isEmpty(); suspects = next()) {
       at = at.omitting(suspects.refused());
-      settings.pause().before(suspects.looks());
+      settings.pause().before(suspects.checks());
       List<String> keys = suspects.keys();
       BothSides.Both<CentralRows, ClientRows> rows =
           sides.ask(
-              central -> central.look(at.comparison(), at.scope(), keys),
-              client -> client.look(at.comparison(), at.scope(), keys));
-      SinceLook since = ledger.sinceLook(keys, rows.central(), rows.client());
+              central -> central.check(at.comparison(), at.scope(), keys),
+              client -> client.check(at.comparison(), at.scope(), keys));
+      SinceCheck since = ledger.changedSinceCheck(keys, rows.central(), rows.client());
       if (!since.isComparable()) {
         throw stopped("the client is being loaded again");
       }
       long differing =
-          ledger.judge(
-              keys.stream().map(key -> judged(key, rows.central(), rows.client(), since)).toList());
+          ledger.keepVerdicts(
+              keys.stream()
+                  .map(key -> checked(key, rows.central(), rows.client(), since))
+                  .toList());
       if (isTooMuch(differing)) {
         keepFindings(ledger.tally());
         throw waiting(at.left() == 0 && next().keys().isEmpty());
@@ -453,10 +454,10 @@ final class Reconciliation {
   }
 
   private Suspects next() throws SQLException {
-    return ledger.toLookAt(settings.limits());
+    return ledger.keysToCheck(settings.limits());
   }
 
-  private Judged judged(String key, CentralRows central, ClientRows client, SinceLook since) {
+  private Checked checked(String key, CentralRows central, ClientRows client, SinceCheck since) {
     Optional<CentralRows.Row> here = Optional.ofNullable(central.rows().get(key));
     Optional<ClientRows.Row> there = Optional.ofNullable(client.rows().get(key));
     String spelled = here.map(CentralRows.Row::spelled).orElse("");
@@ -478,7 +479,7 @@ final class Reconciliation {
               isShared(),
               isReplicated);
     }
-    return new Judged(
+    return new Checked(
         key,
         is(Phase.PROVE) ? verdict.afterRepair() : verdict,
         isReplicated,
@@ -523,7 +524,7 @@ final class Reconciliation {
   /** All is compared: counts what differs, and has it repaired, unless that is too much. */
   private void decide() throws SQLException, Fault, Ended {
     if (isOfOneKey()) {
-      look();
+      check();
     }
     Tally tally = ledger.tally();
     keepFindings(tally);
@@ -558,9 +559,9 @@ final class Reconciliation {
         at.comparison());
   }
 
-  /** Looks again at what was sent once more. */
+  /** Checks what was sent once more. */
   private void prove() throws SQLException, Fault, Ended {
-    look();
+    check();
     Tally tally = ledger.tally();
     long others = tally.all() - tally.repaired() - tally.skipped();
     ledger.finish(
@@ -585,7 +586,7 @@ final class Reconciliation {
 
   private Ended waiting(boolean isOfAll) throws SQLException, Ended {
     String why =
-        (isOfAll ? "" : "that is of those that were looked at; ")
+        (isOfAll ? "" : "that is of those that were checked; ")
             + "nothing is repaired without caravan.confirm(%d)".formatted(run.id());
     ledger.end("waiting", why);
     return new Ended(why);
@@ -605,7 +606,7 @@ final class Reconciliation {
    *
    * @param limits where it draws its lines
    * @param safetyThreshold above which share of differing rows a person is asked, in percent
-   * @param pause what to do before a look
+   * @param pause what to do before a check
    * @param rest what to do while it rests
    * @param progress takes a line for the log; empty where there is nothing to say
    */
@@ -616,13 +617,13 @@ final class Reconciliation {
       Pace.Rest rest,
       Consumer<String> progress) {}
 
-  /** Waits before keys are looked at once more. */
+  /** Waits before keys are checked once more. */
   interface Pause {
     /**
      * Waits.
      *
-     * @param looks how often they were looked at
+     * @param checks how often they were checked
      */
-    void before(int looks) throws SQLException;
+    void before(int checks) throws SQLException;
   }
 }

@@ -38,7 +38,7 @@ public interface Side {
     List<Uncomputed> prepare(Comparison comparison) throws SQLException, Fault;
 
     /** The rows with these keys, in one snapshot. */
-    CentralRows look(Comparison comparison, Scope scope, List<String> keys)
+    CentralRows check(Comparison comparison, Scope scope, List<String> keys)
         throws SQLException, Fault;
   }
 
@@ -53,7 +53,7 @@ public interface Side {
     Survey survey(int number, Source source) throws SQLException, Fault;
 
     /** The rows with these keys, and where the client stands, in one snapshot. */
-    ClientRows look(Comparison comparison, Scope scope, List<String> keys)
+    ClientRows check(Comparison comparison, Scope scope, List<String> keys)
         throws SQLException, Fault;
 
     /**

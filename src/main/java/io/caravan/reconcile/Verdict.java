@@ -3,7 +3,7 @@ package io.caravan.reconcile;
 import java.util.Locale;
 import java.util.OptionalLong;
 
-/** What a key is found to be, when both sides were looked at. */
+/** What a key is found to be, when both sides were checked. */
 public enum Verdict {
   /** The log has a change of it that one of the two sides has not seen. */
   CHANGING,

@@ -57,11 +57,9 @@ public final class RunsByHand {
     percent = share;
   }
 
-  /**
-   * From now on, so many rows are few and are listed at once, and so many keys looked at at once.
-   */
-  public void limit(int listed, int looked) {
-    limits = new Limits(listed, listed, looked, limits.looks(), limits.part());
+  /** From now on, so many rows are few and are listed at once, and so many keys checked at once. */
+  public void limit(int listed, int checked) {
+    limits = new Limits(listed, listed, checked, limits.checks(), limits.part());
   }
 
   /** From now on, so many blocks of a table are read at once. */
@@ -69,7 +67,7 @@ public final class RunsByHand {
     blocks = many;
   }
 
-  /** Done before keys are looked at. */
+  /** Done before keys are checked. */
   public void pause(Before before) {
     pause = before;
   }
@@ -82,7 +80,7 @@ public final class RunsByHand {
   /** From now on, another hub can go on after each answer. */
   public void keepOften() {
     limits =
-        new Limits(limits.few(), limits.listed(), limits.looked(), limits.looks(), Duration.ZERO);
+        new Limits(limits.few(), limits.listed(), limits.checked(), limits.checks(), Duration.ZERO);
   }
 
   /** Done whenever central is asked. */
@@ -110,7 +108,7 @@ public final class RunsByHand {
     }
     Reconciliation.Settings settings =
         new Reconciliation.Settings(
-            limits, BigDecimal.TEN, looks -> pause.run(), this::rest, line -> {});
+            limits, BigDecimal.TEN, checks -> pause.run(), this::rest, line -> {});
     BothSides sides = new BothSides(new Central(), new Client(), Runnable::run);
     try {
       new Reconciliation(claim.work().get(), Mapping.parse(mapping), sides, settings).work();
@@ -200,9 +198,9 @@ public final class RunsByHand {
     }
 
     @Override
-    public CentralRows look(Comparison comparison, Scope scope, List<String> keys)
+    public CentralRows check(Comparison comparison, Scope scope, List<String> keys)
         throws SQLException, Fault {
-      return ask(ofCentral, "look", () -> side.look(comparison, scope, keys));
+      return ask(ofCentral, "check", () -> side.check(comparison, scope, keys));
     }
   }
 
@@ -227,9 +225,9 @@ public final class RunsByHand {
     }
 
     @Override
-    public ClientRows look(Comparison comparison, Scope scope, List<String> keys)
+    public ClientRows check(Comparison comparison, Scope scope, List<String> keys)
         throws SQLException, Fault {
-      return askClient("look", () -> side.look(comparison, scope, keys));
+      return askClient("check", () -> side.check(comparison, scope, keys));
     }
 
     @Override

@@ -148,8 +148,8 @@ class SidesTest {
     Scope scope = new Scope(5, 0, List.of(0L), 0, false, false, List.of());
     List<String> keys = List.of("[4]", "[5]", "[6]", "[-1]", "[9999]");
 
-    CentralRows here = inCentral.look(comparison, scope, keys);
-    ClientRows there = inClient.look(comparison, scope, keys);
+    CentralRows here = inCentral.check(comparison, scope, keys);
+    ClientRows there = inClient.check(comparison, scope, keys);
 
     assertThat(here.snapshot()).matches("\\d+:\\d+:.*");
     assertThat(there.cursor()).isEqualTo("{\"epoch\": \"1\"}");
