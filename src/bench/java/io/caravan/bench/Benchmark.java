@@ -40,7 +40,7 @@ class Benchmark {
     SECTIONS.put("read", new ReadCost());
     SECTIONS.put("trigger", new TriggerForms());
     SECTIONS.put("digests", new DigestForms());
-    SECTIONS.put("clean", new Cleaning());
+    SECTIONS.put("compact", new Compacting());
   }
 
   @Test

@@ -74,6 +74,25 @@ final class Tables {
                                     Written.value(figures.median("apply", what, way, "µs a page")))
                             .toList()))
             .toList());
+    beside(page, "read", "µs a page", "the least query", "µs a page");
+    beside(page, "load", "seconds", "COPY", "s");
+    new ComparingTables(figures).into(page);
+  }
+
+  /** A table of what Caravan takes beside something else. */
+  private void beside(Page page, String section, String label, String other, String measure) {
+    page.table(
+        section,
+        heading(label, other, "Caravan"),
+        figures.cases(section).stream()
+            .map(
+                what ->
+                    new Row(
+                        what,
+                        Stream.of(other, "caravan")
+                            .map(who -> Written.value(figures.median(section, what, who, measure)))
+                            .toList()))
+            .toList());
   }
 
   /** Into README.md: the five figures. */
@@ -186,7 +205,7 @@ final class Tables {
     return Contender.ALL.stream().map(Contender::label).toArray(String[]::new);
   }
 
-  private static List<String> heading(String label, String... columns) {
+  static List<String> heading(String label, String... columns) {
     return List.of(
         "| " + label + " | " + String.join(" | ", columns) + " |",
         "|---|" + Stream.of(columns).map(column -> "--:|").collect(joining()));

@@ -5,27 +5,27 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** What it takes in central to keep the change log small. */
-final class Cleaning implements Section {
+final class Compacting implements Section {
   private static final int UPDATES = 2;
 
   @Override
   public void run(Stage stage, Options options, Report report) {
     CaravanHub caravan = new CaravanHub(stage, 0);
-    Report.Case cleaning =
+    Report.Case compacting =
         report.begin(
-            "clean", "after %d updates of all %,d rows".formatted(UPDATES, stage.rows()), "");
+            "compact", "after %d updates of all %,d rows".formatted(UPDATES, stage.rows()), "");
     for (int turn = 0; turn < options.turns(); turn++) {
       for (int update = 0; update < UPDATES; update++) {
         caravan.central().execute("update users set name = '%d'".formatted(System.nanoTime()));
       }
-      clean(caravan.central(), cleaning);
+      compact(caravan.central(), compacting);
     }
-    cleaning.print();
+    compacting.print();
     caravan.close();
   }
 
   /** As the hub does: until there is nothing to do. */
-  private static void clean(Database central, Report.Case report) {
+  private static void compact(Database central, Report.Case report) {
     List<Double> calls = new ArrayList<>();
     long entries = 0;
     long removed;
