@@ -9,7 +9,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A client that is empty is filled in bulk; one that is not gets the same rows. */
+/** A client that is empty is loaded in bulk; one that is not gets the same rows. */
 class BulkLoadTest {
   private static final String MAPPING =
       """

@@ -10,8 +10,8 @@ import io.caravan.client.ClientPool;
 import io.caravan.client.ClientTables;
 import io.caravan.client.Cursor;
 import io.caravan.client.Plan;
-import io.caravan.client.Position;
 import io.caravan.client.Statements;
+import io.caravan.client.StoredPosition;
 import io.caravan.jdbc.Cause;
 import io.caravan.read.Answer;
 import io.caravan.reconcile.RunsByHand;
@@ -97,7 +97,7 @@ final class ByHand implements AutoCloseable {
   void pump() throws SQLException {
     try {
       tables.ensure(client, name);
-      Position position = Position.of(client, name, mapping);
+      StoredPosition position = StoredPosition.of(client, name, mapping);
       Cursor cursor = cursor(position);
       long step = position.step();
       for (boolean more = true; more; ) {
@@ -114,7 +114,7 @@ final class ByHand implements AutoCloseable {
     }
   }
 
-  private static Cursor cursor(Position position) {
+  private static Cursor cursor(StoredPosition position) {
     return position.cursor() == null ? null : Cursor.parse(position.cursor());
   }
 

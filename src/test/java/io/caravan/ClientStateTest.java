@@ -240,7 +240,7 @@ class ClientStateTest {
         .getCamelContext()
         .getRegistry()
         .lookupByNameAndType("clients", Clients.class)
-        .standing("blog");
+        .status("blog");
   }
 
   private static ConditionFactory awaitLong() {

@@ -88,7 +88,7 @@ class ClientTableChangesTest extends WithBlog {
     awaitInStep();
   }
 
-  /** Neither makes another table of it: to fill it again would be a waste. */
+  /** Neither makes another table of it: to load it again would be a waste. */
   @ParameterizedTest
   @ValueSource(strings = {"vacuum full members", "alter table members alter mail type varchar(50)"})
   void aTableThatIsRewrittenIsNotFilledAgain(String rewrite) {

@@ -212,7 +212,7 @@ class ClientTablesTest extends WithBlog {
         .containsExactlyInAnyOrder("text", "bigint", "jsonb", "timestamp with time zone");
   }
 
-  /** Filled by an older hub; nothing that is written to it now can come from a fill. */
+  /** Loaded by an older hub; nothing that is written to it now can come from an initial load. */
   private void givenAnOlderInstallation() throws IOException {
     caravan.start();
     awaitSame();

@@ -4,15 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.client.Clients;
 import io.caravan.client.Cursor;
-import io.caravan.client.Standing;
+import io.caravan.client.Position;
 import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** Which clients a hub works for, and when it leaves one to another. */
 class ClientsTest {
-  private static final Standing AT_5 =
-      new Standing(5, Cursor.parse("{\"epoch\": \"e\", \"snapshot\": \"1:1:\"}"), List.of(), false);
+  private static final Position AT_5 =
+      new Position(5, Cursor.parse("{\"epoch\": \"e\", \"snapshot\": \"1:1:\"}"), List.of(), false);
 
   private final Clients clients = new Clients();
 

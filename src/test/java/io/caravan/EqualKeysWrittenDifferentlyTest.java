@@ -94,7 +94,13 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
   }
 
   @ParameterizedTest
-  @CsvSource({"float8, 1e20, 1e21", "float8, 0, -0", "real, 0.1, 0.2", "numeric, NaN, 1", "numeric, 1e-30, 1.0e-30"})
+  @CsvSource({
+    "float8, 1e20, 1e21",
+    "float8, 0, -0",
+    "real, 0.1, 0.2",
+    "numeric, NaN, 1",
+    "numeric, 1e-30, 1.0e-30"
+  })
   void anyNumberIsAKeyThatIsTextAtTheClient(String type, String one, String other) {
     start(type, "text", "shared", "('%s', 1), ('5', 2), ('-5', 3)".formatted(one));
 

@@ -225,7 +225,7 @@ class IsolationTest {
         .getCamelContext()
         .getRegistry()
         .lookupByNameAndType("clients", Clients.class)
-        .standing(client);
+        .status(client);
   }
 
   private static int connections(Database database) {

@@ -193,7 +193,7 @@ class ReconcileTest {
     await()
         .until(
             () -> {
-              letAMinutePass(); // the first ones may have come before the client was filled
+              letAMinutePass(); // the first ones may have come before the client was loaded
               return central.value(equalAsOf) != null;
             });
     MeterRegistry metrics =

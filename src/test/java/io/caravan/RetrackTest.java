@@ -172,7 +172,7 @@ class RetrackTest {
         .atMost(Duration.ofMinutes(2))
         .untilAsserted(
             () ->
-                assertThat(clients.standing(client).entrySet())
+                assertThat(clients.status(client).entrySet())
                     .anyMatch(e -> e.getKey().equals("state") && e.getValue().equals("paused"))
                     .anyMatch(
                         e -> e.getKey().equals("why") && e.getValue().toString().contains(why)));

@@ -62,7 +62,7 @@ class StatementTimeoutTest {
             .getCamelContext()
             .getRegistry()
             .lookupByNameAndType("clients", Clients.class)
-            .standing("blog")
+            .status("blog")
             .get("why");
   }
 }

@@ -136,7 +136,7 @@ class StuckLetterTest {
             .getCamelContext()
             .getRegistry()
             .lookupByNameAndType("clients", Clients.class)
-            .standing("blog")
+            .status("blog")
             .get("why");
   }
 

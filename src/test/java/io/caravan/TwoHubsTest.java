@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.caravan.Postgres.Database;
-import io.caravan.client.Position;
+import io.caravan.client.StoredPosition;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -79,25 +79,25 @@ class TwoHubsTest {
     Database blog = Postgres.shared().createDatabase("blog");
     blog.makeTables();
     blog.execute("create table members (id int primary key, name text)");
-    Position seenByTheOther = standing(blog);
+    StoredPosition seenByTheOther = position(blog);
     long step = applyOn(blog, seenByTheOther, seenByTheOther.step());
     assertThat(step).isPositive();
 
     blog.execute("delete from caravan.cursor");
-    Position anew = standing(blog);
+    StoredPosition anew = position(blog);
     applyOn(blog, anew, anew.step());
 
     assertThat(applyOn(blog, seenByTheOther, step)).isZero();
   }
 
-  private static Position standing(Database blog) throws Exception {
+  private static StoredPosition position(Database blog) throws Exception {
     try (Connection connection = blog.dataSource().getConnection()) {
-      return Position.of(connection, "blog", MAPPING);
+      return StoredPosition.of(connection, "blog", MAPPING);
     }
   }
 
   /** The step after an empty page was applied on another one; 0: it was not. */
-  private static long applyOn(Database blog, Position position, long step) throws Exception {
+  private static long applyOn(Database blog, StoredPosition position, long step) throws Exception {
     try (Connection connection = blog.dataSource().getConnection();
         PreparedStatement page =
             connection.prepareStatement(

@@ -274,7 +274,7 @@ class TypesTest {
           {"source": "public.*t*", "table": "public.*t*", "key": {"id": "id"}, "columns": {"v": "v"}}""");
     }
 
-    /** Rows with each value are there before the client is filled. */
+    /** Rows with each value are there before the client is loaded. */
     String track() {
       return sql(
           """

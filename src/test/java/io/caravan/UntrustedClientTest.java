@@ -144,7 +144,7 @@ class UntrustedClientTest {
         .getCamelContext()
         .getRegistry()
         .lookupByNameAndType("clients", Clients.class)
-        .standing("blog");
+        .status("blog");
   }
 
   private void central(String sql) {

@@ -3,7 +3,7 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
-import io.caravan.client.Position;
+import io.caravan.client.StoredPosition;
 import io.caravan.client.Wanted;
 import io.caravan.install.Installation;
 import java.nio.file.Files;
@@ -164,7 +164,7 @@ class UpgradeTest extends WithBlog {
                 quoted(cursor)));
   }
 
-  /** A cursor after the pages of a fill, which central made then. */
+  /** A cursor after the pages of an initial load, which central made then. */
   private String filledByCentral(String sources) {
     String cursor = null;
     for (boolean more = true; more; ) {
@@ -196,7 +196,7 @@ class UpgradeTest extends WithBlog {
 
   private static String sources(Database client, String name) throws Exception {
     try (Connection connection = client.dataSource().getConnection()) {
-      return Position.of(connection, name, MAPPING).sources().stream()
+      return StoredPosition.of(connection, name, MAPPING).sources().stream()
           .map(UpgradeTest::wanted)
           .collect(Collectors.joining(", ", "[", "]"));
     }

@@ -99,7 +99,7 @@ abstract class WithBlog {
         .getCamelContext()
         .getRegistry()
         .lookupByNameAndType("clients", Clients.class)
-        .standing(client);
+        .status(client);
   }
 
   /** Compares the blog with central, as an operator asks for it, and returns what was found. */

@@ -4,7 +4,7 @@ import io.caravan.Fault;
 import io.caravan.Postgres.Database;
 import io.caravan.apply.PageText;
 import io.caravan.client.ClientPool;
-import io.caravan.client.Position;
+import io.caravan.client.StoredPosition;
 import io.caravan.client.TargetNumber;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -167,7 +167,7 @@ final class ApplyCost implements Section {
       ClientPool pool, Connection connection, String mapping, String page) throws SQLException {
     try {
       PageText text = new PageText(page);
-      Position position = Position.of(connection, "bench", mapping);
+      StoredPosition position = StoredPosition.of(connection, "bench", mapping);
       PreparedStatement apply =
           connection.prepareStatement(
               position.plan().statements(pool::getConnection, text.sources()).page(text.gone()));

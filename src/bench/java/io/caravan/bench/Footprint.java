@@ -30,8 +30,8 @@ final class Footprint implements Section {
     size(stage, caravan.hub(), size);
     size.print();
     questions(stage, caravan, options, report);
-    // Last, for the first start after the clients were filled takes longer.
-    Report.Case start = report.begin("start", "a hub with 3 clients that are filled", "");
+    // Last, for the first start after the clients were loaded takes longer.
+    Report.Case start = report.begin("start", "a hub with 3 clients that are loaded", "");
     for (int turn = 0; turn < options.turns(); turn++) {
       start(stage, caravan, start);
     }

@@ -42,11 +42,11 @@ final class ManyClients implements Section {
       size.add("caravan", "s until the routes run", seconds(start));
       String all = "" + options.many();
       Waiting.until(
-          "all are filled",
+          "all are loaded",
           () ->
               clients.value("select count(*) from caravan.cursor where step > 0").equals(all)
                   && clients.value(BEHIND).equals("0"));
-      size.add("caravan", "s until all are filled", seconds(start));
+      size.add("caravan", "s until all are loaded", seconds(start));
 
       idle(stage, hub, size);
 

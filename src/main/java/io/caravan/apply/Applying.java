@@ -11,8 +11,8 @@ import io.caravan.client.OldSweep;
 import io.caravan.client.Plan;
 import io.caravan.client.Position;
 import io.caravan.client.Source;
-import io.caravan.client.Standing;
 import io.caravan.client.Statements;
+import io.caravan.client.StoredPosition;
 import io.caravan.contract.Replies;
 import io.caravan.jdbc.Cause;
 import java.sql.Connection;
@@ -38,7 +38,7 @@ public final class Applying implements CamelContextAware {
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
   private final ClientTables tables = new ClientTables();
-  // The clients that had rows already when they were filled.
+  // The clients that had rows already when they were loaded.
   private final Set<String> notNew = ConcurrentHashMap.newKeySet();
   private CamelContext context;
   private Replies replies = new Replies();
@@ -77,26 +77,26 @@ public final class Applying implements CamelContextAware {
    * @throws Fault if the mapping does not fit, or the cursor is none
    * @throws CentralFailure if central can't be asked for the columns of the sources
    */
-  public Standing stand(String client, String mapping) throws SQLException, Fault, CentralFailure {
+  public Position locate(String client, String mapping) throws SQLException, Fault, CentralFailure {
     Map<String, Source> described = replies.described(mapping);
     try (Connection connection = connections(client).open()) {
       tables.ensure(connection, client);
-      Position position = Position.of(connection, client, mapping);
-      List<String> sources = List.copyOf(position.plan().sources());
-      Optional<OldSweep> sweep = OldSweep.in(position.cursor(), sources);
+      StoredPosition stored = StoredPosition.of(connection, client, mapping);
+      List<String> sources = List.copyOf(stored.plan().sources());
+      Optional<OldSweep> sweep = OldSweep.in(stored.cursor(), sources);
       if (sweep.isPresent()) {
         doubts.note(client, mapping, sweep.get().doubted(), Doubts.EPOCH);
         doubts.note(client, mapping, sweep.get().confirmed(), Doubts.TRUNCATE);
-        OldSweep.forget(connection, client, position.step());
-        position = Position.of(connection, client, mapping);
+        OldSweep.forget(connection, client, stored.step());
+        stored = StoredPosition.of(connection, client, mapping);
       }
-      Plan plan = plans.merge(client, position.plan(), (old, now) -> old.fits(now) ? old : now);
+      Plan plan = plans.merge(client, stored.plan(), (old, now) -> old.fits(now) ? old : now);
       plan.check(connection, described);
-      return new Standing(
-          position.step(),
-          replies.cursor(position.cursor(), position.plan().sources()),
-          replies.wanted(position.sources(), described),
-          position.isRecent());
+      return new Position(
+          stored.step(),
+          replies.cursor(stored.cursor(), stored.plan().sources()),
+          replies.wanted(stored.sources(), described),
+          stored.isRecent());
     } catch (SQLException e) {
       tables.doubt(client);
       throw e;
@@ -104,8 +104,9 @@ public final class Applying implements CamelContextAware {
   }
 
   /**
-   * Loads a page of a fill in bulk, in a transaction with the cursor. Once a client had some of the
-   * rows already, or refuses them, it gets the rest of the fill in the other ways.
+   * Loads a page of an initial load in bulk, in a transaction with the cursor. Once a client had
+   * some of the rows already, or refuses them, it gets the rest of the initial load in the other
+   * ways.
    *
    * @return what has become of it; empty where it is to be applied in another way
    */
@@ -217,9 +218,9 @@ public final class Applying implements CamelContextAware {
       boolean mayGrow,
       Store deadLetters)
       throws SQLException, Fault, CentralFailure {
-    Standing standing = stand(client, mapping);
-    if (standing.step() != step) {
-      return Applied.moved(standing.step(), standing.cursor());
+    Position position = locate(client, mapping);
+    if (position.step() != step) {
+      return Applied.moved(position.step(), position.cursor());
     }
     Plan plan = plan(client);
     Statements statements = plan.statements(connections(client), page.sources());

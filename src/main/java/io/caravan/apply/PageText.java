@@ -40,7 +40,7 @@ public final class PageText {
   private Set<String> gone = Set.of();
   private List<Oversized> oversized = List.of();
   private int changesAt;
-  private boolean isFilling;
+  private boolean isLoading;
 
   /**
    * A page as {@code caravan_internal.read} returns it.
@@ -59,7 +59,7 @@ public final class PageText {
           case "cursor" -> {
             parser.skipChildren();
             cursor = text.substring(from, at(parser) + 1);
-            isFilling = Cursor.parse(cursor).filled() != null;
+            isLoading = Cursor.parse(cursor).loaded() != null;
           }
           case "sources" -> sources = JSON.readValue(parser, new TypeReference<>() {});
           case "cleared" -> cleared = JSON.readValue(parser, new TypeReference<>() {});
@@ -108,8 +108,8 @@ public final class PageText {
   }
 
   /** Whether it brings rows that are new to the client, as far as is known. */
-  public boolean isOfFill() {
-    return gone.isEmpty() && cleared.isEmpty() && isFilling;
+  public boolean isOfInitialLoad() {
+    return gone.isEmpty() && cleared.isEmpty() && isLoading;
   }
 
   /** The cursor that the client has when it has applied the page, as JSON. */
@@ -123,9 +123,9 @@ public final class PageText {
    * @param mayGrow whether the page may be read again with more of them
    */
   public PageTransaction.Others others(boolean mayGrow) {
-    // A page of a window leaves out what is filled; the last one of a fill says it.
-    if (isFilling) {
-      return PageTransaction.Others.OF_A_FILL;
+    // A page of a window leaves out what is loaded; the last one of an initial load says it.
+    if (isLoading) {
+      return PageTransaction.Others.OF_INITIAL_LOAD;
     }
     return mayGrow && Cursor.parse(cursor).window() != null
         ? PageTransaction.Others.IN_WINDOW

@@ -1,7 +1,7 @@
 package io.caravan.apply;
 
-import io.caravan.client.Position;
 import io.caravan.client.Statements;
+import io.caravan.client.StoredPosition;
 import io.caravan.client.Target;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -38,7 +38,7 @@ public final class PageTransaction {
       where c.client = ?
       returning c.step, c.cursor::text
       """
-          .formatted(Position.NEXT_STEP);
+          .formatted(StoredPosition.NEXT_STEP);
 
   private final Connection connection;
   private final Statements statements;
@@ -128,8 +128,8 @@ public final class PageTransaction {
     NONE,
     /** Those of the same window. */
     IN_WINDOW,
-    /** The rest of a fill, and then what is sent once more. */
-    OF_A_FILL
+    /** The rest of an initial load, and then what is sent once more. */
+    OF_INITIAL_LOAD
   }
 
   /**

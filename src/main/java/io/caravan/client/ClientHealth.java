@@ -30,7 +30,7 @@ public final class ClientHealth extends AbstractHealthCheck {
   @Override
   protected void doCall(HealthCheckResultBuilder builder, Map<String, Object> options) {
     builder.up();
-    clients.standings().forEach(builder::detail);
+    clients.statuses().forEach(builder::detail);
     files
         .broken()
         .forEach(

@@ -124,7 +124,7 @@ final class ClientState {
   }
 
   /** Its state, why and since when, and whether its connection works. */
-  synchronized Map<String, Object> standing() {
+  synchronized Map<String, Object> status() {
     return Map.of(
         "state",
         state,

@@ -76,7 +76,7 @@ public final class Clients implements CamelContextAware, KeptByClient {
    * Where a client stands; empty where it is to be asked itself: at first, after a failure, with
    * another mapping, and now and then, for what somebody does to it from outside.
    */
-  public Optional<Standing> recall(String client, String mapping) {
+  public Optional<Position> recall(String client, String mapping) {
     return client(client).seen.recall(mapping);
   }
 
@@ -112,9 +112,9 @@ public final class Clients implements CamelContextAware, KeptByClient {
   }
 
   /** A page was applied, or there was none: the client stands there now. */
-  public void progressed(String client, String mapping, Standing standing) {
-    client(client).seen.stands(mapping, standing);
-    client(client).state.progressed(standing.isBehind());
+  public void progressed(String client, String mapping, Position position) {
+    client(client).seen.stands(mapping, position);
+    client(client).state.progressed(position.isBehind());
   }
 
   /**
@@ -145,8 +145,8 @@ public final class Clients implements CamelContextAware, KeptByClient {
   }
 
   /** How a client stands: its state, why and since when, and whether its connection works. */
-  public Map<String, Object> standing(String client) {
-    return client(client).state.standing();
+  public Map<String, Object> status(String client) {
+    return client(client).state.status();
   }
 
   /** The clients that have been woken. */
@@ -172,10 +172,10 @@ public final class Clients implements CamelContextAware, KeptByClient {
   }
 
   /** How each client stands that has been woken, by name. */
-  Map<String, Map<String, Object>> standings() {
-    Map<String, Map<String, Object>> standings = new TreeMap<>();
-    clients.forEach((name, client) -> standings.put(name, client.state.standing()));
-    return standings;
+  Map<String, Map<String, Object>> statuses() {
+    Map<String, Map<String, Object>> statuses = new TreeMap<>();
+    clients.forEach((name, client) -> statuses.put(name, client.state.status()));
+    return statuses;
   }
 
   private boolean isStopping() {

@@ -9,19 +9,20 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * How far a client has come. It is kept in the client's database, as JSON with these properties.
+ * How far a client has come. It is kept in the client's database, as JSON with these properties;
+ * but {@code loaded} and {@code load} are {@code filled} and {@code fill} there.
  *
  * @param epoch which history of central it belongs to
  * @param snapshot the client reflects every change that is visible in it; as PostgreSQL writes a
  *     {@code pg_snapshot}
  * @param watermark the last one that there was when the page was read; null: there was none
- * @param filled source → the mark of the mapping that it was filled with; null in a page that
+ * @param loaded source → the mark of the mapping that it was loaded with; null in a page that
  *     leaves the client's as it is
- * @param fill the source that is being filled; null: none is
+ * @param load the source that is being loaded; null: none is
  * @param window within a backlog; null: the client is not
  */
 public record Cursor(
-    String epoch, String snapshot, String watermark, JsonNode filled, Fill fill, Window window) {
+    String epoch, String snapshot, String watermark, JsonNode loaded, Load load, Window window) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String WATERMARK = "watermark";
   // As an older hub has called it.
@@ -42,21 +43,21 @@ public record Cursor(
   public record Window(String upto, long after, long last) {}
 
   /**
-   * How far the filling of a source has come.
+   * How far the initial load of a source has come.
    *
    * @param source its name
-   * @param mark of the mapping that it is filled with
+   * @param mark of the mapping that it is loaded with
    * @param after the last key that the client has, as JSON; null: it has none yet
    * @param rows how many it has
    * @param total how many there will be, about
-   * @param since when the filling began, as PostgreSQL writes a {@code timestamptz} in JSON
+   * @param since when the load began, as PostgreSQL writes a {@code timestamptz} in JSON
    */
-  public record Fill(
+  public record Load(
       String source, String mark, String after, long rows, long total, String since) {
 
-    static Fill of(JsonNode parts) {
+    static Load of(JsonNode parts) {
       JsonNode after = parts.path("after");
-      return new Fill(
+      return new Load(
           parts.path("source").asText(),
           parts.path("mark").asText(),
           after.isArray() ? after.toString() : null,
@@ -66,8 +67,8 @@ public record Cursor(
     }
 
     /** The same with some more rows, up to this key. */
-    public Fill after(String key, int more) {
-      return new Fill(source, mark, key, rows + more, total, since);
+    public Load after(String key, int more) {
+      return new Load(source, mark, key, rows + more, total, since);
     }
 
     private JsonNode json() {
@@ -102,7 +103,7 @@ public record Cursor(
    * Reads a cursor that a client's database has given back, and which may be anything: central
    * casts its parts, and others read up to the snapshot of the one that is ahead.
    *
-   * @param sources that are mapped; a fill of another one is left out
+   * @param sources that are mapped; an initial load of another one is left out
    * @throws Fault if it is none
    */
   public static Cursor checked(String json, Set<String> sources) throws Fault {
@@ -128,8 +129,8 @@ public record Cursor(
         cursor.epoch,
         cursor.snapshot,
         cursor.watermark,
-        cursor.filled,
-        cursor.fill != null && cursor.fill.isOfOne(sources) ? cursor.fill : null,
+        cursor.loaded,
+        cursor.load != null && cursor.load.isOfOne(sources) ? cursor.load : null,
         cursor.window);
   }
 
@@ -140,7 +141,7 @@ public record Cursor(
         parts.path("snapshot").asText(),
         parts.path(parts.has(OLD_WATERMARK) ? OLD_WATERMARK : WATERMARK).asText(null),
         parts.get("filled"),
-        parts.path("fill").isObject() ? Fill.of(parts.get("fill")) : null,
+        parts.path("fill").isObject() ? Load.of(parts.get("fill")) : null,
         window == null
             ? null
             : new Window(
@@ -154,14 +155,14 @@ public record Cursor(
     return window == null ? snapshot : window.upto;
   }
 
-  /** With what a source was filled; empty text where it was not. */
+  /** With what a source was loaded; empty text where it was not. */
   public String mark(String source) {
-    return filled == null ? "" : filled.path(source).asText();
+    return loaded == null ? "" : loaded.path(source).asText();
   }
 
   /** Whether an initial load is under way: the next page is for this client alone. */
   public boolean isLoading() {
-    return fill != null;
+    return load != null;
   }
 
   /** Whether pages follow that are known to be needed. */
@@ -169,26 +170,26 @@ public record Cursor(
     return isLoading() || window != null;
   }
 
-  /** The same without what is the client's own: what it was filled with. */
-  public Cursor withoutFilled() {
-    return new Cursor(epoch, snapshot, watermark, null, fill, window);
+  /** The same without what is the client's own: what it was loaded with. */
+  public Cursor withoutLoaded() {
+    return new Cursor(epoch, snapshot, watermark, null, load, window);
   }
 
-  /** The same, further in its fill. */
-  public Cursor filling(String newWatermark, Fill newFill) {
-    return new Cursor(epoch, snapshot, newWatermark, filled, newFill, window);
+  /** The same, further in its initial load. */
+  public Cursor loading(String newWatermark, Load newLoad) {
+    return new Cursor(epoch, snapshot, newWatermark, loaded, newLoad, window);
   }
 
-  /** The same when the fill is done. */
-  public Cursor filled(String newWatermark) {
-    ObjectNode marks = filled == null ? JSON.createObjectNode() : filled.deepCopy();
-    marks.put(fill.source, fill.mark);
+  /** The same when the initial load is done. */
+  public Cursor loaded(String newWatermark) {
+    ObjectNode marks = loaded == null ? JSON.createObjectNode() : loaded.deepCopy();
+    marks.put(load.source, load.mark);
     return new Cursor(epoch, snapshot, newWatermark, marks, null, window);
   }
 
   /** The same, but at another place of the log. */
   public Cursor at(String newSnapshot, String newWatermark, Window newWindow) {
-    return new Cursor(epoch, newSnapshot, newWatermark, filled, fill, newWindow);
+    return new Cursor(epoch, newSnapshot, newWatermark, loaded, load, newWindow);
   }
 
   /** As JSON. */
@@ -198,11 +199,11 @@ public record Cursor(
     if (watermark != null) {
       json.put(WATERMARK, watermark);
     }
-    if (filled != null) {
-      json.set("filled", filled);
+    if (loaded != null) {
+      json.set("filled", loaded);
     }
-    if (fill != null) {
-      json.set("fill", fill.json());
+    if (load != null) {
+      json.set("fill", load.json());
     }
     if (window != null) {
       json.putObject("window")

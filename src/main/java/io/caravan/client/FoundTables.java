@@ -17,7 +17,7 @@ import java.util.stream.Stream;
  * @param mayUse whether the hub's role may use the schema
  * @param tables in the schema, ours and those of older releases
  * @param usable those of the tables that the hub's role may read and write
- * @param knowsTables whether the cursor says with which tables its client was filled
+ * @param knowsTables whether the cursor says with which tables its client was loaded
  */
 record FoundTables(
     String role,

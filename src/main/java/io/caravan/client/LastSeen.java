@@ -12,7 +12,7 @@ final class LastSeen {
   private static final long UNKNOWN = -1;
 
   private long step = UNKNOWN;
-  private Standing standing;
+  private Position position;
   private Cursor cursor;
   private String mapping = "";
   private long askedAt;
@@ -21,15 +21,15 @@ final class LastSeen {
    * Where it stands; empty where it is to be asked itself: at first, after a failure, with another
    * mapping, and now and then, for what somebody does to it from outside.
    */
-  synchronized Optional<Standing> recall(String mapping) {
+  synchronized Optional<Position> recall(String mapping) {
     boolean known =
-        standing != null
+        position != null
             && mapping.equals(this.mapping)
             && System.nanoTime() - askedAt < MEMORY.toNanos();
     if (!known) {
       askedAt = System.nanoTime();
     }
-    return known ? Optional.of(standing) : Optional.empty();
+    return known ? Optional.of(position) : Optional.empty();
   }
 
   /** Whether pages may have been applied that this hub does not know of. */
@@ -47,15 +47,15 @@ final class LastSeen {
     boolean byAnother = recent && this.step != UNKNOWN && this.step != step;
     this.step = step;
     if (byAnother) {
-      standing = null;
+      position = null;
     }
     return byAnother;
   }
 
   /** This hub has brought it here, under this mapping. */
-  synchronized void stands(String mapping, Standing here) {
+  synchronized void stands(String mapping, Position here) {
     this.mapping = mapping;
-    standing = here;
+    position = here;
     cursor = here.cursor();
     step = here.step();
   }
@@ -67,12 +67,12 @@ final class LastSeen {
 
   /** Another hub was quicker: it is to be asked where it stands. */
   synchronized void isElsewhere() {
-    standing = null;
+    position = null;
   }
 
   /** A page may have been applied, and the answer lost. */
   synchronized void isLost() {
-    standing = null;
+    position = null;
     step = UNKNOWN;
   }
 }

@@ -26,7 +26,7 @@ public record OldSweep(List<String> doubted, List<String> confirmed) {
       set cursor = c.cursor - 'sweep'::text, step = %s
       where c.client = ? and c.step = ?
       """
-          .formatted(Position.NEXT_STEP);
+          .formatted(StoredPosition.NEXT_STEP);
 
   /**
    * What a cursor has of it.

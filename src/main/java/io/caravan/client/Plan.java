@@ -49,7 +49,7 @@ public final class Plan {
     return mapping;
   }
 
-  /** The sources, each once, in the order in which they are to be filled: parents first. */
+  /** The sources, each once, in the order in which they are to be loaded: parents first. */
   public Set<String> sources() {
     Set<String> sources = new LinkedHashSet<>();
     for (Target target : targets) {

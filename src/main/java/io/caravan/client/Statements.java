@@ -141,7 +141,7 @@ public final class Statements {
     return pages.computeIfAbsent(
         gone,
         g ->
-            MOVED.formatted(areAsTheyWere(), Position.NEXT_STEP)
+            MOVED.formatted(areAsTheyWere(), StoredPosition.NEXT_STEP)
                 + changes(losing(g), targets, true));
   }
 

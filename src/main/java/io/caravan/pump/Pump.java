@@ -10,7 +10,7 @@ import io.caravan.apply.Doubts;
 import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
 import io.caravan.client.Clients;
-import io.caravan.client.Standing;
+import io.caravan.client.Position;
 import io.caravan.contract.Contract;
 import io.caravan.health.Counters;
 import io.caravan.read.Reads;
@@ -113,14 +113,14 @@ public final class Pump {
   }
 
   /** Finds out where the client stands, as this hub remembers it, or by asking it. */
-  public void stand(@Variable("turn") Turn turn, Exchange exchange)
+  public void locate(@Variable("turn") Turn turn, Exchange exchange)
       throws SQLException, Fault, CentralFailure {
     exchange.getExchangeExtension().addOnCompletion(atTheEnd(() -> clients.ends(turn.client)));
-    Optional<Standing> known = clients.recall(turn.client, turn.mapping);
-    turn.standing = known.isPresent() ? known.get() : applying.stand(turn.client, turn.mapping);
-    long step = turn.standing.step();
+    Optional<Position> known = clients.recall(turn.client, turn.mapping);
+    turn.position = known.isPresent() ? known.get() : applying.locate(turn.client, turn.mapping);
+    long step = turn.position.step();
     turn.unsure = clients.isUnsure(turn.client, step);
-    turn.isServedByAnother = clients.isServedByAnother(turn.client, step, turn.standing.isRecent());
+    turn.isServedByAnother = clients.isServedByAnother(turn.client, step, turn.position.isRecent());
   }
 
   private static Synchronization atTheEnd(Runnable work) {
@@ -134,7 +134,7 @@ public final class Pump {
 
   /** Sends the client again what it may have taken. */
   public void resend(@Variable("turn") Turn turn) throws CentralFailure {
-    deadLetters.resend(turn.client, turn.standing.cursor());
+    deadLetters.resend(turn.client, turn.position.cursor());
   }
 
   /**
@@ -146,7 +146,7 @@ public final class Pump {
     boolean isAwaited = turn.mayHaveMore;
     turn.mayHaveMore = false;
     turn.breaches = List.of();
-    turn.page = reads.next(turn.client, turn.standing, turn.pageRows, turn.pageBytes, turn.wokenAt);
+    turn.page = reads.next(turn.client, turn.position, turn.pageRows, turn.pageBytes, turn.wokenAt);
     turn.readAt = System.nanoTime();
     if (isAwaited) {
       turn.wokenAt = reads.wokenAt() - turn.wokenAt > 0 ? reads.wokenAt() : turn.page.began();
@@ -155,7 +155,7 @@ public final class Pump {
     if (turn.hasPage()) {
       turn.text = read(turn.page.text());
     } else if (!turn.page.isShared()) {
-      turn.standing = turn.standing.at(turn.standing.step(), turn.page.answer().cursor());
+      turn.position = turn.position.at(turn.position.step(), turn.page.answer().cursor());
     }
   }
 
@@ -194,9 +194,9 @@ public final class Pump {
     return new Refusal(new Change(row.source(), row.key(), "", false), TOO_LARGE, message);
   }
 
-  /** Loads a page of a fill in bulk, where the client takes it so. */
+  /** Loads a page of an initial load in bulk, where the client takes it so. */
   public void load(@Variable("turn") Turn turn) throws SQLException, Fault {
-    turn.applied = applying.load(turn.client, turn.standing.step(), turn.text).orElse(null);
+    turn.applied = applying.load(turn.client, turn.position.step(), turn.text).orElse(null);
   }
 
   /**
@@ -214,7 +214,7 @@ public final class Pump {
     if (turn.isOne) {
       headers.put(
           JdbcConstants.JDBC_PARAMETERS,
-          List.of(turn.text.cursor(), turn.client, turn.standing.step(), turn.text.changes()));
+          List.of(turn.text.cursor(), turn.client, turn.position.step(), turn.text.changes()));
     }
     return statement.orElse("");
   }
@@ -248,7 +248,7 @@ public final class Pump {
     turn.applied =
         applying.carefully(
             turn.client,
-            turn.standing.step(),
+            turn.position.step(),
             turn.mapping,
             turn.text,
             turn.breaches,
@@ -273,10 +273,10 @@ public final class Pump {
         counters.applied(turn.client, applied.written(), applied.removed(), now - turn.readAt);
         // Of the pages of changes there may be some hundred a second.
         Level level = turn.isLoad() ? Level.INFO : Level.DEBUG;
-        if (turn.standing.cursor() != null && !turn.standing.isBehind()) {
+        if (turn.position.cursor() != null && !turn.position.isBehind()) {
           counters.delivered(now - turn.wokenAt);
         }
-        turn.standing = turn.standing.at(applied.step(), applied.cursor());
+        turn.position = turn.position.at(applied.step(), applied.cursor());
         log(turn)
             .atLevel(level)
             .log(
@@ -286,7 +286,7 @@ public final class Pump {
                 applied.removed());
       }
       case TO_BE_ENLARGED -> {
-        turn.standing = turn.standing.at(applied.step(), applied.cursor());
+        turn.position = turn.position.at(applied.step(), applied.cursor());
         turn.enlarge();
         log(turn)
             .info(
@@ -294,7 +294,7 @@ public final class Pump {
                 turn.page.progress(),
                 turn.pageRows);
       }
-      case MOVED -> turn.standing = turn.standing.at(applied.step(), applied.cursor());
+      case MOVED -> turn.position = turn.position.at(applied.step(), applied.cursor());
       case STALE -> log(turn).debug("another hub was quicker");
     }
   }
@@ -314,7 +314,7 @@ public final class Pump {
     if (turn.is(Applied.Outcome.STALE)) {
       clients.standBy(turn.client);
     } else if (!turn.is(Applied.Outcome.TO_BE_ENLARGED)) {
-      clients.progressed(turn.client, turn.mapping, turn.standing);
+      clients.progressed(turn.client, turn.mapping, turn.position);
     }
   }
 
@@ -339,7 +339,7 @@ public final class Pump {
   }
 
   private boolean mayHaveMore(Turn turn, long nanos) {
-    return reads.awaitMore(turn.standing, turn.pageRows, turn.pageBytes, turn.page.began(), nanos);
+    return reads.awaitMore(turn.position, turn.pageRows, turn.pageBytes, turn.page.began(), nanos);
   }
 
   private static String told(Refusal refusal) {

@@ -5,7 +5,7 @@ import io.caravan.apply.DeadLetters;
 import io.caravan.apply.PageText;
 import io.caravan.apply.Refusal;
 import io.caravan.client.Cursor;
-import io.caravan.client.Standing;
+import io.caravan.client.Position;
 import io.caravan.read.Page;
 import java.util.List;
 
@@ -24,7 +24,7 @@ public final class Turn {
   private final int mostBytes;
   int pageRows;
   int pageBytes;
-  Standing standing;
+  Position position;
   boolean unsure;
   boolean isServedByAnother;
   Page page;
@@ -61,7 +61,7 @@ public final class Turn {
 
   /** Whether pages may have been applied of which this hub does not know. */
   public boolean isUnsure() {
-    return unsure && standing.cursor() != null;
+    return unsure && position.cursor() != null;
   }
 
   /** Whether the page brings something. */
@@ -80,8 +80,8 @@ public final class Turn {
   }
 
   /** Whether the page brings rows that are new to the client, as far as is known. */
-  public boolean isOfFill() {
-    return text.isOfFill() && !breaksContract();
+  public boolean isOfInitialLoad() {
+    return text.isOfInitialLoad() && !breaksContract();
   }
 
   /** Whether one statement will do for the page. */
@@ -114,7 +114,7 @@ public final class Turn {
 
   /** Whether the page is one of an initial load. */
   boolean isLoad() {
-    Cursor cursor = standing.cursor();
+    Cursor cursor = position.cursor();
     return cursor == null || cursor.isLoading();
   }
 

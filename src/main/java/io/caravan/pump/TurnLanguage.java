@@ -24,7 +24,7 @@ public final class TurnLanguage extends LanguageSupport {
           "hasPage", Turn::hasPage,
           "breaksContract", Turn::breaksContract,
           "hasOversized", Turn::hasOversized,
-          "isOfFill", Turn::isOfFill,
+          "isOfInitialLoad", Turn::isOfInitialLoad,
           "isOneStatement", Turn::isOneStatement,
           "isNotApplied", Turn::isNotApplied,
           "mayResolve", Turn::mayResolve);

@@ -13,7 +13,7 @@ import java.util.Set;
  * @param refusing the clients that have unresolved dead letters; {@code *} for all
  * @param hasMore whether to ask again at once
  * @param doubted the sources of which the client may have rows that are gone from central, in the
- *     order in which they are filled
+ *     order in which they are loaded
  */
 public record Answer(
     Cursor cursor,

@@ -61,32 +61,32 @@ final class Chains {
   /**
    * The next page for a client.
    *
-   * @param stand where the client stands
+   * @param place where the client stands
    * @param wokenAt when it was woken, in nanoseconds: what says that there is no more must have
    *     been read since then
    */
-  Page next(Stand stand, long wokenAt) throws CentralFailure {
+  Page next(Place place, long wokenAt) throws CentralFailure {
     while (true) {
       boolean isFirst = false;
       CompletableFuture<Page> next;
       synchronized (this) {
-        next = pages.get(stand.key());
-        take(stand);
-        if (next == null && endFor(stand).isAt(stand)) {
+        next = pages.get(place.key());
+        take(place);
+        if (next == null && endFor(place).isAt(place)) {
           next = new CompletableFuture<>();
-          pages.put(stand.key(), next);
+          pages.put(place.key(), next);
           isFirst = true;
         }
       }
       if (next == null) {
-        return readApart(stand);
+        return readApart(place);
       }
       if (isFirst) {
-        read(stand, next);
+        read(place, next);
       }
       Page page = Page.join(next);
-      if (!stand.isFollowedBy(page)) {
-        return isFirst ? page : readApart(stand);
+      if (!place.isFollowedBy(page)) {
+        return isFirst ? page : readApart(place);
       }
       if (page.hasMore()) {
         readAhead(page.after().orElseThrow());
@@ -101,14 +101,14 @@ final class Chains {
   /**
    * Waits until there may be more for a client that has all that there was.
    *
-   * @param stand where the client stands
+   * @param place where the client stands
    * @param since since when nobody must have been woken, in nanoseconds
    * @param nanos how long to wait at most
    * @return whether there may be more
    */
-  synchronized boolean awaitMore(Stand stand, long since, long nanos) {
+  synchronized boolean awaitMore(Place place, long since, long nanos) {
     long end = System.nanoTime() + nanos;
-    while (!mayHaveMore(stand, since)) {
+    while (!mayHaveMore(place, since)) {
       long rest = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
       if (rest <= 0) {
         return false;
@@ -123,12 +123,12 @@ final class Chains {
     return true;
   }
 
-  private boolean mayHaveMore(Stand stand, long since) {
-    CompletableFuture<Page> page = pages.get(stand.key());
-    End end = ends.get(stand.chain());
+  private boolean mayHaveMore(Place place, long since) {
+    CompletableFuture<Page> page = pages.get(place.key());
+    End end = ends.get(place.chain());
     return wokenAt - since > 0
         || end == null
-        || !end.isAt(stand)
+        || !end.isAt(place)
         || (page != null && page.isDone() && !page.isCompletedExceptionally());
   }
 
@@ -155,17 +155,17 @@ final class Chains {
    *     it
    */
   Look look() throws CentralFailure {
-    Map<Stand, CompletableFuture<Page>> looks = new LinkedHashMap<>();
+    Map<Place, CompletableFuture<Page>> looks = new LinkedHashMap<>();
     synchronized (this) {
       untaken.entrySet().removeIf(this::isForgotten);
       boolean canLook = !ends.isEmpty() && ends.size() <= MOST_LOOKS && untaken.isEmpty();
       for (End end : canLook ? ends.values() : List.<End>of()) {
-        if (pages.containsKey(end.stand().key())) {
+        if (pages.containsKey(end.place().key())) {
           return Look.unknown();
         }
-        looks.put(end.stand(), new CompletableFuture<>());
+        looks.put(end.place(), new CompletableFuture<>());
       }
-      for (Map.Entry<Stand, CompletableFuture<Page>> look : looks.entrySet()) {
+      for (Map.Entry<Place, CompletableFuture<Page>> look : looks.entrySet()) {
         pages.put(look.getKey().key(), look.getValue());
         untaken.put(look.getKey().chain(), new Untaken(look.getKey().key(), System.nanoTime()));
       }
@@ -173,13 +173,13 @@ final class Chains {
     return looks.isEmpty() ? Look.unknown() : found(looks);
   }
 
-  private Look found(Map<Stand, CompletableFuture<Page>> looks) throws CentralFailure {
+  private Look found(Map<Place, CompletableFuture<Page>> looks) throws CentralFailure {
     looks.forEach(this::read);
     Look.Found found = Look.Found.NOTHING;
     String snapshot = "";
-    Set<Stand> without = new HashSet<>(looks.keySet());
+    Set<Place> without = new HashSet<>(looks.keySet());
     try {
-      for (Map.Entry<Stand, CompletableFuture<Page>> look : looks.entrySet()) {
+      for (Map.Entry<Place, CompletableFuture<Page>> look : looks.entrySet()) {
         Page page = Page.join(look.getValue());
         if (!page.isEmpty() || !look.getKey().isFollowedBy(page)) {
           found = Look.Found.PAGE;
@@ -195,9 +195,9 @@ final class Chains {
     }
   }
 
-  private void take(Stand stand) {
+  private void take(Place place) {
     untaken.computeIfPresent(
-        stand.chain(), (chain, page) -> page.key.equals(stand.key()) ? null : page);
+        place.chain(), (chain, page) -> page.key.equals(place.key()) ? null : page);
   }
 
   private boolean isForgotten(Map.Entry<String, Untaken> page) {
@@ -209,24 +209,24 @@ final class Chains {
   }
 
   /** Reads a page for all that stand where it begins. */
-  private void read(Stand stand, CompletableFuture<Page> next) {
+  private void read(Place place, CompletableFuture<Page> next) {
     try {
-      Page page = ask(stand, null);
+      Page page = ask(place, null);
       synchronized (this) {
-        if (!stand.isFollowedBy(page)) {
-          pages.remove(stand.key(), next);
-          drop(stand.chain());
+        if (!place.isFollowedBy(page)) {
+          pages.remove(place.key(), next);
+          drop(place.chain());
         } else if (page.isEmpty()) {
-          pages.remove(stand.key(), next);
-        } else if (pages.get(stand.key()) == next) {
-          append(stand, page);
+          pages.remove(place.key(), next);
+        } else if (pages.get(place.key()) == next) {
+          append(place, page);
         }
       }
       next.complete(page);
       tellWaiting();
     } catch (CentralFailure | RuntimeException | Error e) {
       synchronized (this) {
-        pages.remove(stand.key(), next);
+        pages.remove(place.key(), next);
       }
       next.completeExceptionally(e);
     }
@@ -237,31 +237,31 @@ final class Chains {
     notifyAll();
   }
 
-  private void append(Stand stand, Page page) {
-    End end = endFor(stand);
-    Stand after = page.after().orElseThrow();
+  private void append(Place place, Page page) {
+    End end = endFor(place);
+    Place after = page.after().orElseThrow();
     characters += page.size();
-    if (!after.standpoint().isWithinWindow()) {
-      end.windows().add(stand.key());
+    if (!after.position().isWithinWindow()) {
+      end.windows().add(place.key());
     }
     forget(end.windows());
-    if (end.isAt(stand)) {
-      ends.put(stand.chain(), end.movedTo(after, page.began()));
+    if (end.isAt(place)) {
+      ends.put(place.chain(), end.movedTo(after, page.began()));
     }
   }
 
-  private synchronized void readAhead(Stand stand) {
-    if (endFor(stand).isAt(stand) && !pages.containsKey(stand.key())) {
+  private synchronized void readAhead(Place place) {
+    if (endFor(place).isAt(place) && !pages.containsKey(place.key())) {
       CompletableFuture<Page> next = new CompletableFuture<>();
-      ahead.execute(() -> read(stand, next));
-      pages.put(stand.key(), next);
+      ahead.execute(() -> read(place, next));
+      pages.put(place.key(), next);
     }
   }
 
   /** The end of a client's chain, which begins with this client if there is none. */
-  private End endFor(Stand stand) {
+  private End endFor(Place place) {
     return ends.computeIfAbsent(
-        stand.chain(), chain -> new End(stand, System.nanoTime(), new ArrayDeque<>()));
+        place.chain(), chain -> new End(place, System.nanoTime(), new ArrayDeque<>()));
   }
 
   /** Central does not go on with a chain: it has another history, or tracks a source anew. */
@@ -294,43 +294,43 @@ final class Chains {
   }
 
   /** Reads for one client that stands elsewhere. */
-  private Page readApart(Stand stand) throws CentralFailure {
+  private Page readApart(Place place) throws CentralFailure {
     End end;
     synchronized (this) {
-      end = endFor(stand);
+      end = endFor(place);
     }
-    Page page = ask(stand, end.stand().standpoint().snapshot());
-    if (!stand.isFollowedBy(page)) {
+    Page page = ask(place, end.place().position().snapshot());
+    if (!place.isFollowedBy(page)) {
       synchronized (this) {
-        drop(stand.chain());
+        drop(place.chain());
       }
       return page;
     }
-    Stand after = page.after().orElseThrow();
+    Place after = page.after().orElseThrow();
     boolean isOnChain;
     synchronized (this) {
-      end = endFor(stand);
+      end = endFor(place);
       isOnChain = end.isAt(after) || pages.containsKey(after.key());
-      boolean isNewer = page.began() - end.began() > 0 && !after.standpoint().isWithinWindow();
+      boolean isNewer = page.began() - end.began() > 0 && !after.position().isWithinWindow();
       if (!isOnChain && isNewer) {
-        untaken.remove(stand.chain());
-        ends.put(stand.chain(), end.movedTo(page.isEmpty() ? stand : after, page.began()));
+        untaken.remove(place.chain());
+        ends.put(place.chain(), end.movedTo(page.isEmpty() ? place : after, page.began()));
       }
     }
     return (page.isEmpty() && !isOnChain ? page.shared() : page).withMore();
   }
 
-  private Page ask(Stand stand, String until) throws CentralFailure {
+  private Page ask(Place place, String until) throws CentralFailure {
     long began = System.nanoTime();
-    Answer answer = central.read(stand, until);
-    return new Page(answer, began, stand.at(answer.cursor()));
+    Answer answer = central.read(place, until);
+    return new Page(answer, began, place.at(answer.cursor()));
   }
 
   /**
    * Asks central for the page that follows a client's cursor, up to a snapshot; null: up to now.
    */
   interface Query {
-    Answer read(Stand stand, String until) throws CentralFailure;
+    Answer read(Place place, String until) throws CentralFailure;
   }
 
   /**
@@ -338,32 +338,31 @@ final class Chains {
    *
    * @param cursor of the client
    * @param sources that it maps
-   * @param standpoint what the cursor comes to
+   * @param position what the cursor comes to
    * @param pageRows how many changes a page has at most
    * @param pageBytes after how many bytes it takes no further row
    * @param chain that gives it its pages
    * @param key of the next page
    */
-  record Stand(
+  record Place(
       Cursor cursor,
       List<Wanted> sources,
-      Standpoint standpoint,
+      SharedPosition position,
       int pageRows,
       int pageBytes,
       String chain,
       Key key) {
-    static Stand of(
-        Cursor cursor, List<Wanted> sources, Standpoint standpoint, int pageRows, int pageBytes) {
-      Cursor position = standpoint.position();
-      String chain =
-          position.epoch() + " " + standpoint.sources() + pageRows + "/" + pageBytes + " ";
-      return new Stand(
-          cursor, sources, standpoint, pageRows, pageBytes, chain, new Key(chain, position));
+    static Place of(
+        Cursor cursor, List<Wanted> sources, SharedPosition position, int pageRows, int pageBytes) {
+      Cursor shared = position.cursor();
+      String chain = shared.epoch() + " " + position.sources() + pageRows + "/" + pageBytes + " ";
+      return new Place(
+          cursor, sources, position, pageRows, pageBytes, chain, new Key(chain, shared));
     }
 
-    Optional<Stand> at(Cursor cursor) {
-      return Standpoint.of(cursor, sources)
-          .map(standpoint -> of(cursor, sources, standpoint, pageRows, pageBytes));
+    Optional<Place> at(Cursor cursor) {
+      return SharedPosition.of(cursor, sources)
+          .map(position -> of(cursor, sources, position, pageRows, pageBytes));
     }
 
     boolean isFollowedBy(Page page) {
@@ -379,17 +378,17 @@ final class Chains {
   /**
    * The end of a chain.
    *
-   * @param stand where a client stands that has applied all of it
+   * @param place where a client stands that has applied all of it
    * @param began when it was read
    * @param windows the keys of the last pages of its last windows, the oldest first
    */
-  private record End(Stand stand, long began, Queue<Key> windows) {
-    End movedTo(Stand stand, long began) {
-      return new End(stand, began, windows);
+  private record End(Place place, long began, Queue<Key> windows) {
+    End movedTo(Place place, long began) {
+      return new End(place, began, windows);
     }
 
-    boolean isAt(Stand other) {
-      return stand.standpoint.position().equals(other.standpoint.position());
+    boolean isAt(Place other) {
+      return place.position.cursor().equals(other.position.cursor());
     }
   }
 }

@@ -65,13 +65,13 @@ record KnownSources(Map<String, Tracked> sources, String log) {
     return List.of((String[]) array.getArray());
   }
 
-  /** Empty where a source is not tracked, or the client is not filled with what it maps now. */
+  /** Empty where a source is not tracked, or the client is not loaded with what it maps now. */
   Optional<Shape> shape(Cursor cursor, List<Wanted> wanted) {
     List<Tracked> tracked = new ArrayList<>();
     List<Source> described = new ArrayList<>();
     for (Wanted one : wanted) {
       Tracked source = sources.get(one.source());
-      if (source == null || !isFilled(cursor, one, source)) {
+      if (source == null || !isLoaded(cursor, one, source)) {
         return Optional.empty();
       }
       tracked.add(source);
@@ -95,19 +95,19 @@ record KnownSources(Map<String, Tracked> sources, String log) {
   }
 
   /**
-   * The source that a client is to be filled with next; empty where its cursor does not say that it
-   * is being filled with this one.
+   * The source that a client is to be loaded with next; empty where its cursor does not say that it
+   * is being loaded with this one.
    */
-  Optional<Shape> toFill(Cursor cursor, List<Wanted> wanted) {
+  Optional<Shape> toLoad(Cursor cursor, List<Wanted> wanted) {
     for (Wanted one : wanted) {
       Tracked source = sources.get(one.source());
       if (source == null) {
         return Optional.empty();
       }
-      if (!isFilled(cursor, one, source)) {
-        Cursor.Fill fill = cursor.fill();
+      if (!isLoaded(cursor, one, source)) {
+        Cursor.Load load = cursor.load();
         boolean isThis =
-            fill.source().equals(one.source()) && fill.mark().equals(source.markOf(one));
+            load.source().equals(one.source()) && load.mark().equals(source.markOf(one));
         return isThis
             ? Optional.of(
                 new Shape(
@@ -121,7 +121,7 @@ record KnownSources(Map<String, Tracked> sources, String log) {
     return Optional.empty();
   }
 
-  private static boolean isFilled(Cursor cursor, Wanted wanted, Tracked source) {
+  private static boolean isLoaded(Cursor cursor, Wanted wanted, Tracked source) {
     return cursor.mark(wanted.source()).equals(source.markOf(wanted));
   }
 }

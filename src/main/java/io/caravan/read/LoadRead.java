@@ -43,7 +43,7 @@ final class LoadRead {
       int most,
       int bytes)
       throws SQLException {
-    Optional<Shape> shape = known.toFill(cursor, wanted);
+    Optional<Shape> shape = known.toLoad(cursor, wanted);
     if (shape.isEmpty()) {
       return Optional.empty();
     }
@@ -55,7 +55,7 @@ final class LoadRead {
       throws SQLException, Settings.Unset {
     Tracked source = bounds.shape().tracked().get(0);
     Source described = bounds.shape().sources().get(0);
-    String after = cursor.fill().after();
+    String after = cursor.load().after();
     String sql = LoadStatement.sql(source, described, after != null, largestRow);
     int rowsOfIt = sizes.next(bounds);
     try (PreparedStatement query = connection.prepareStatement(sql)) {
@@ -64,7 +64,7 @@ final class LoadRead {
               .text(cursor.epoch())
               .text(cursor.snapshot())
               .text(cursor.watermark())
-              .text(cursor.fill().since())
+              .text(cursor.load().since())
               .id(bounds.bytes());
       if (after != null) {
         parameters.text(after);
@@ -87,8 +87,8 @@ final class LoadRead {
       ResultSet rows, String[] head, PageSizes.Bounds bounds, Cursor cursor, int rowsOfIt)
       throws SQLException {
     PageWriter page = new PageWriter();
-    String name = cursor.fill().source();
-    String last = cursor.fill().after();
+    String name = cursor.load().source();
+    String last = cursor.load().after();
     int count = 0;
     long size = 0;
     while (rows.next()) {
@@ -97,37 +97,37 @@ final class LoadRead {
       page.add(name, last, rows.getString("row"));
       size = rows.getLong("bytes");
     }
-    Cursor.Fill fill = cursor.fill().after(last, count);
+    Cursor.Load load = cursor.load().after(last, count);
     boolean isCut = size >= bounds.bytes();
     sizes.learn(bounds, rowsOfIt, count, isCut);
     boolean isLast = count < rowsOfIt && !isCut;
-    Cursor next = isLast ? cursor.filled(head[2]) : cursor.filling(head[2], fill);
+    Cursor next = isLast ? cursor.loaded(head[2]) : cursor.loading(head[2], load);
     double seconds = Math.max(Double.parseDouble(head[4]), 0.001);
     return new Answer(
         next,
-        page.fillPage(next, bounds.shape().described()),
-        isLast ? done(fill, seconds) : progress(fill, count, seconds),
+        page.loadPage(next, bounds.shape().described()),
+        isLast ? done(load, seconds) : progress(load, count, seconds),
         head[3] == null ? Set.of() : Set.of(head[3].split("\n")),
         true);
   }
 
-  private static String done(Cursor.Fill fill, double seconds) {
+  private static String done(Cursor.Load load, double seconds) {
     return String.format(
-        Locale.ROOT, "all %d rows of %s, in %.1f s", fill.rows(), fill.source(), seconds);
+        Locale.ROOT, "all %d rows of %s, in %.1f s", load.rows(), load.source(), seconds);
   }
 
-  private static String progress(Cursor.Fill fill, int count, double seconds) {
-    long total = Math.max(fill.total(), fill.rows());
+  private static String progress(Cursor.Load load, int count, double seconds) {
+    long total = Math.max(load.total(), load.rows());
     String progress =
         "%d of about %d rows of %s (%d %%)"
-            .formatted(fill.rows(), total, fill.source(), 100 * fill.rows() / total);
-    if (fill.rows() == count) {
+            .formatted(load.rows(), total, load.source(), 100 * load.rows() / total);
+    if (load.rows() == count) {
       return progress;
     }
     return progress
         + ", %d rows/s, about %d s left"
             .formatted(
-                Math.round(fill.rows() / seconds),
-                (long) Math.ceil((total - fill.rows()) * seconds / fill.rows()));
+                Math.round(load.rows() / seconds),
+                (long) Math.ceil((total - load.rows()) * seconds / load.rows()));
   }
 }

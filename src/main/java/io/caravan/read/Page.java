@@ -19,10 +19,10 @@ import java.util.concurrent.CompletionException;
  * @param after where the client stands that has applied it; empty where no other can follow
  */
 public record Page(
-    Answer answer, long began, boolean isShared, boolean hasMore, Optional<Chains.Stand> after) {
+    Answer answer, long began, boolean isShared, boolean hasMore, Optional<Chains.Place> after) {
 
   /** As it was read. */
-  Page(Answer answer, long began, Optional<Chains.Stand> after) {
+  Page(Answer answer, long began, Optional<Chains.Place> after) {
     this(answer, began, false, answer.hasMore(), after);
   }
 

@@ -108,11 +108,11 @@ final class PageWriter {
    * @param sources those of the changes, among others
    */
   String page(Cursor cursor, Map<String, Source> sources) {
-    return write(cursor.withoutFilled(), sources);
+    return write(cursor.withoutLoaded(), sources);
   }
 
-  /** The page of an initial load, which says with what the client is filled. */
-  String fillPage(Cursor cursor, Map<String, Source> sources) {
+  /** The page of an initial load, which says with what the client is loaded. */
+  String loadPage(Cursor cursor, Map<String, Source> sources) {
     return write(cursor, sources);
   }
 

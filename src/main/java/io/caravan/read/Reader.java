@@ -52,7 +52,7 @@ public final class Reader {
    * The next page for a client.
    *
    * @param cursor where it stands; null: it has none yet
-   * @param wanted the sources that it maps, in the order in which they are to be filled
+   * @param wanted the sources that it maps, in the order in which they are to be loaded
    * @param most how many changes a page has at most
    * @param mostBytes after how many bytes it takes no further row
    * @param until the snapshot up to which to read, where that is possible; null: up to now
@@ -88,7 +88,7 @@ public final class Reader {
       return Optional.empty();
     }
     Query query =
-        cursor.fill() == null
+        cursor.load() == null
             ? sources -> windows.read(connection, sources, cursor, wanted, most, bytes, until)
             : sources -> loads.read(connection, sources, cursor, wanted, most, bytes);
     try {

@@ -3,7 +3,7 @@ package io.caravan.read;
 import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
 import io.caravan.client.KeptByClient;
-import io.caravan.client.Standing;
+import io.caravan.client.Position;
 import io.caravan.client.Wanted;
 import io.caravan.listen.Listener;
 import java.sql.SQLException;
@@ -18,14 +18,14 @@ import org.apache.camel.Body;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
- * {@link Chains} and {@link Fills}.
+ * {@link Chains} and {@link InitialLoads}.
  */
 public final class Reads implements KeptByClient {
   // A page of an initial load may have this many times the rows: nobody waits for it, and most of
   // what it takes it takes once.
   private static final int LOAD_FACTOR = 10;
 
-  // As many threads as there are chains in the midst of a backlog, and fills.
+  // As many threads as there are chains in the midst of a backlog, and initial loads.
   private final Executor ahead =
       Executors.newCachedThreadPool(
           work -> {
@@ -35,10 +35,10 @@ public final class Reads implements KeptByClient {
           });
   private final Chains chains =
       new Chains(
-          (stand, until) ->
-              read(stand.cursor(), stand.sources(), stand.pageRows(), stand.pageBytes(), until),
+          (place, until) ->
+              read(place.cursor(), place.sources(), place.pageRows(), place.pageBytes(), until),
           ahead);
-  private final Fills fills = new Fills(this::readToFill, ahead);
+  private final InitialLoads loads = new InitialLoads(this::readToLoad, ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
   private volatile long lookedAt = System.nanoTime();
 
@@ -99,19 +99,19 @@ public final class Reads implements KeptByClient {
    *     the last
    * @throws CentralFailure if central can't be read
    */
-  public Page next(String client, Standing standing, int pageRows, int pageBytes, long wokenAt)
+  public Page next(String client, Position position, int pageRows, int pageBytes, long wokenAt)
       throws CentralFailure {
-    Cursor cursor = standing.cursor();
-    List<Wanted> sources = standing.sources();
-    Optional<Standpoint> standpoint = Standpoint.of(cursor, sources);
+    Cursor cursor = position.cursor();
+    List<Wanted> sources = position.sources();
+    Optional<SharedPosition> shared = SharedPosition.of(cursor, sources);
     Page page;
-    if (standpoint.isPresent()) {
+    if (shared.isPresent()) {
       page =
-          chains.next(
-              Chains.Stand.of(cursor, sources, standpoint.get(), pageRows, pageBytes), wokenAt);
+          chains.next(Chains.Place.of(cursor, sources, shared.get(), pageRows, pageBytes), wokenAt);
     } else {
       page =
-          fills.next(client, new Fills.Place(cursor, sources, LOAD_FACTOR * pageRows, pageBytes));
+          loads.next(
+              client, new InitialLoads.Place(cursor, sources, LOAD_FACTOR * pageRows, pageBytes));
     }
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
@@ -128,14 +128,14 @@ public final class Reads implements KeptByClient {
    * @param pageBytes as for {@link #next}
    * @param since when it was read what there was, in nanoseconds
    * @param nanos how long to wait at most
-   * @return whether there may be more; false for a client that is being filled
+   * @return whether there may be more; false during an initial load
    */
-  public boolean awaitMore(Standing standing, int pageRows, int pageBytes, long since, long nanos) {
-    Cursor cursor = standing.cursor();
-    List<Wanted> sources = standing.sources();
-    return Standpoint.of(cursor, sources)
-        .map(point -> Chains.Stand.of(cursor, sources, point, pageRows, pageBytes))
-        .filter(stand -> chains.awaitMore(stand, since, nanos))
+  public boolean awaitMore(Position position, int pageRows, int pageBytes, long since, long nanos) {
+    Cursor cursor = position.cursor();
+    List<Wanted> sources = position.sources();
+    return SharedPosition.of(cursor, sources)
+        .map(shared -> Chains.Place.of(cursor, sources, shared, pageRows, pageBytes))
+        .filter(place -> chains.awaitMore(place, since, nanos))
         .isPresent();
   }
 
@@ -160,7 +160,7 @@ public final class Reads implements KeptByClient {
     return reader;
   }
 
-  private Page readToFill(Fills.Place place) throws CentralFailure {
+  private Page readToLoad(InitialLoads.Place place) throws CentralFailure {
     long began = System.nanoTime();
     return new Page(
         read(place.cursor(), place.sources(), place.pageRows(), place.pageBytes(), null),

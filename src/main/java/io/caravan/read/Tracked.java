@@ -57,7 +57,7 @@ record Tracked(
     return key.stream().map(column -> types.get(columns.indexOf(column))).toList();
   }
 
-  /** What says with which source, and with what of it, a client was filled. */
+  /** What says with which source, and with what of it, a client was loaded. */
   String markOf(Wanted wanted) {
     String source = generation == 0 ? String.valueOf(id) : id + "." + generation;
     return source + "/" + wanted.fingerprint();

@@ -10,7 +10,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
 
-/** By which clients that were filled before know their mapping again. */
+/** By which clients that were loaded before know their mapping again. */
 class FingerprintTest {
   private static final String MAPPING =
       """

@@ -29,7 +29,7 @@ final class FaultRun implements AutoCloseable {
   private final List<Outcome> outcomes = new ArrayList<>();
 
   /**
-   * Makes everything ready: every client is filled and follows.
+   * Makes everything ready: every client is loaded and follows.
    *
    * @param seed of what is written, whom the faults befall, and for how long
    * @param shortest how long a fault is held at least
@@ -39,7 +39,7 @@ final class FaultRun implements AutoCloseable {
     this.random = new Random(seed);
     this.shortest = shortest;
     this.longest = longest;
-    assertThat(awaitEqual()).as("after the clients were filled").isEmpty();
+    assertThat(awaitEqual()).as("after the clients were loaded").isEmpty();
     load = new Load(world.central(), seed);
     for (Client client : Client.values()) {
       pulses.put(client, new Pulse(world.database(client)));

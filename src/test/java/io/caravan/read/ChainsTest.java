@@ -63,7 +63,7 @@ class ChainsTest {
     assertThat(shop.next(System.nanoTime())).contains("Countess");
 
     assertThat(reads).hasValue(1);
-    assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
+    assertThat(shop.cursor.withoutLoaded()).isEqualTo(blog.cursor.withoutLoaded());
   }
 
   @Test
@@ -178,7 +178,7 @@ class ChainsTest {
     String page = shop.next(System.nanoTime());
     assertThat(List.of(page.contains("ppp"), page.contains("ttt"))).containsExactly(false, true);
     assertThat(shop.next(System.nanoTime())).isEqualTo("nothing");
-    assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
+    assertThat(shop.cursor.withoutLoaded()).isEqualTo(blog.cursor.withoutLoaded());
   }
 
   @Tag("slow")
@@ -197,7 +197,7 @@ class ChainsTest {
     }
 
     assertThat(pages).isLessThan(30);
-    assertThat(shop.cursor.withoutFilled()).isEqualTo(blog.cursor.withoutFilled());
+    assertThat(shop.cursor.withoutLoaded()).isEqualTo(blog.cursor.withoutLoaded());
   }
 
   @Test
@@ -362,8 +362,8 @@ class ChainsTest {
     long since = System.nanoTime();
     chains.wake(System.nanoTime());
 
-    assertThat(chains.awaitMore(blog.stand(), since, 0)).isTrue();
-    assertThat(chains.awaitMore(blog.stand(), System.nanoTime(), 0)).isFalse();
+    assertThat(chains.awaitMore(blog.place(), since, 0)).isTrue();
+    assertThat(chains.awaitMore(blog.place(), System.nanoTime(), 0)).isFalse();
   }
 
   private CompletableFuture<String> ask(Client client, long woken) {
@@ -378,13 +378,13 @@ class ChainsTest {
         threads);
   }
 
-  private Answer read(Chains.Stand stand, String until) throws CentralFailure {
+  private Answer read(Chains.Place place, String until) throws CentralFailure {
     reads.incrementAndGet();
     bounds.add(until == null ? "none" : until);
     if (isDown) {
       throw new CentralFailure(new IllegalStateException("central is down"));
     }
-    Answer answer = query(stand.cursor(), stand.sources(), until);
+    Answer answer = query(place.cursor(), place.sources(), until);
     if (isSlow) {
       try {
         mayRead.await();
@@ -399,7 +399,7 @@ class ChainsTest {
     return reading.page(cursor, sources, 10, 10_000_000, until);
   }
 
-  /** A client that is filled, and moves its cursor as it does when it applies a page. */
+  /** A client that is loaded, and moves its cursor as it does when it applies a page. */
   private final class Client {
     private final List<Wanted> sources;
     private Cursor cursor;
@@ -427,7 +427,7 @@ class ChainsTest {
 
     /** The next page. */
     String next(long woken) throws CentralFailure {
-      Page page = chains.next(stand(), woken);
+      Page page = chains.next(place(), woken);
       hasMore = page.hasMore();
       if (!page.isEmpty() || !page.isShared()) {
         Cursor next = page.answer().cursor();
@@ -444,20 +444,20 @@ class ChainsTest {
       threads.execute(
           () -> {
             thread[0] = Thread.currentThread();
-            done.complete(chains.awaitMore(stand(), since, TimeUnit.HOURS.toNanos(1)));
+            done.complete(chains.awaitMore(place(), since, TimeUnit.HOURS.toNanos(1)));
           });
       await().until(() -> thread[0] != null && thread[0].getState() == Thread.State.TIMED_WAITING);
       return done;
     }
 
-    Chains.Stand stand() {
-      Standpoint standpoint = Standpoint.of(cursor, sources).orElseThrow();
-      return Chains.Stand.of(cursor, sources, standpoint, 10, 10_000_000);
+    Chains.Place place() {
+      SharedPosition position = SharedPosition.of(cursor, sources).orElseThrow();
+      return Chains.Place.of(cursor, sources, position, 10, 10_000_000);
     }
 
     private Cursor filledAs(Cursor mine, Cursor next) {
       return new Cursor(
-          next.epoch(), next.snapshot(), next.watermark(), mine.filled(), null, next.window());
+          next.epoch(), next.snapshot(), next.watermark(), mine.loaded(), null, next.window());
     }
   }
 }

@@ -12,13 +12,13 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The pages with which clients are filled: while one is applied, the next one is read.
+ * The pages with which clients are loaded: while one is applied, the next one is read.
  *
  * <p>Everything here may be forgotten at any time. A page that was read long ago does no harm: what
- * has changed since the fill began comes after it.
+ * has changed since the initial load began comes after it.
  */
-final class Fills {
-  // Of more clients that are filled at the same time, some are not read ahead for.
+final class InitialLoads {
+  // Of more clients that are loaded at the same time, some are not read ahead for.
   private static final int MOST = 4;
   // A client that has not taken its page by then has failed.
   private static final long PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(1);
@@ -34,12 +34,12 @@ final class Fills {
    * @param central is asked for pages
    * @param ahead runs what is read ahead
    */
-  Fills(Query central, Executor ahead) {
+  InitialLoads(Query central, Executor ahead) {
     this.central = central;
     this.ahead = ahead;
   }
 
-  /** The next page for a client that is being filled. */
+  /** The next page for a client that is being loaded. */
   Page next(String client, Place place) throws CentralFailure {
     Next known;
     synchronized (this) {
@@ -80,7 +80,7 @@ final class Fills {
   }
 
   /**
-   * Where a client stands in its fill.
+   * Where a client stands in its initial load.
    *
    * @param cursor of the client; null where it has none yet
    * @param sources that it maps

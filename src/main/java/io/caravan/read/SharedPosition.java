@@ -10,17 +10,17 @@ import java.util.Optional;
  * pages.
  *
  * @param sources the sources that are mapped, with the columns and their numbers in central
- * @param position the cursor without what the client was filled with
+ * @param cursor the cursor without what the client was loaded with
  */
-record Standpoint(String sources, Cursor position) {
+record SharedPosition(String sources, Cursor cursor) {
 
   /**
-   * What a cursor comes to; empty where the next page is for this client alone: it is not filled
+   * What a cursor comes to; empty where the next page is for this client alone: it is not loaded
    * with what its mapping says.
    *
    * @param cursor of the client; null where it has none yet
    */
-  static Optional<Standpoint> of(Cursor cursor, List<Wanted> mapped) {
+  static Optional<SharedPosition> of(Cursor cursor, List<Wanted> mapped) {
     if (cursor == null || cursor.isLoading()) {
       return Optional.empty();
     }
@@ -31,21 +31,21 @@ record Standpoint(String sources, Cursor position) {
       if (!mark.endsWith(end)) {
         return Optional.empty();
       }
-      // A client says what it is filled with: only others that map the same share its pages.
+      // A client says what it is loaded with: only others that map the same share its pages.
       sources.append(source.source()).append(' ').append(source.columns()).append(' ');
       sources.append(mark, 0, mark.length() - end.length());
       sources.append(' ').append(source.siblings()).append('\n');
     }
-    return Optional.of(new Standpoint(sources.toString(), cursor.withoutFilled()));
+    return Optional.of(new SharedPosition(sources.toString(), cursor.withoutLoaded()));
   }
 
   /** The snapshot up to which the client has come, or will have within its window. */
   String snapshot() {
-    return position.upto();
+    return cursor.upto();
   }
 
   /** Whether pages of a window are still to come. */
   boolean isWithinWindow() {
-    return position.window() != null;
+    return cursor.window() != null;
   }
 }

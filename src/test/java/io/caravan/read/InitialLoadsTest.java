@@ -7,7 +7,7 @@ import io.caravan.CentralFailure;
 import io.caravan.Postgres;
 import io.caravan.Postgres.Database;
 import io.caravan.Reading;
-import io.caravan.read.Fills.Place;
+import io.caravan.read.InitialLoads.Place;
 import java.sql.SQLException;
 import java.util.ArrayDeque;
 import java.util.Optional;
@@ -15,13 +15,13 @@ import java.util.Queue;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** How the pages of a fill are read. */
+/** How the pages of an initial load are read. */
 class FillsTest {
   private static final Place START = new Place(null, Reading.of("public.users"), 2, 1_000_000);
 
   private final Database central = Postgres.shared().createCentral();
   private final Queue<Runnable> ahead = new ArrayDeque<>();
-  private final Fills fills = new Fills(this::read, ahead::add);
+  private final InitialLoads loads = new InitialLoads(this::read, ahead::add);
   private int reads;
   private boolean isDown;
 
@@ -37,11 +37,11 @@ class FillsTest {
 
   @Test
   void whileAPageIsAppliedTheNextOneIsRead() throws CentralFailure {
-    Page first = fills.next("blog", START);
+    Page first = loads.next("blog", START);
     readAhead();
     central.execute("update users set name = 'too late'");
 
-    Page second = fills.next("blog", after(first));
+    Page second = loads.next("blog", after(first));
 
     assertThat(pageOf(first)).contains("user1", "user2").doesNotContain("user3");
     assertThat(pageOf(second)).contains("user3", "user4").doesNotContain("user5");
@@ -49,59 +49,59 @@ class FillsTest {
 
   @Test
   void nothingIsReadBeyondTheLastPage() throws CentralFailure {
-    Page page = fills.next("blog", START);
+    Page page = loads.next("blog", START);
     readAhead();
-    page = fills.next("blog", after(page));
+    page = loads.next("blog", after(page));
     readAhead();
-    page = fills.next("blog", after(page));
+    page = loads.next("blog", after(page));
 
     assertThat(pageOf(page)).contains("user5");
-    assertThat(page.answer().cursor().fill()).isNull();
+    assertThat(page.answer().cursor().load()).isNull();
     assertThat(ahead).isEmpty();
     assertThat(reads).isEqualTo(3);
   }
 
   @Test
   void aClientThatCouldNotApplyAPageGetsItAnew() throws CentralFailure {
-    Page first = fills.next("blog", START);
+    Page first = loads.next("blog", START);
     readAhead();
-    fills.next("blog", after(first));
+    loads.next("blog", after(first));
     readAhead();
     central.execute("update users set name = 'newer' where id = 3");
 
-    Page again = fills.next("blog", after(first));
+    Page again = loads.next("blog", after(first));
 
     assertThat(pageOf(again)).contains("newer", "user4");
   }
 
   @Test
   void aClientDoesNotGetThePageOfAnother() throws CentralFailure {
-    Page first = fills.next("blog", START);
+    Page first = loads.next("blog", START);
     readAhead();
     central.execute("delete from users where id = 3");
 
-    Page second = fills.next("shop", after(first));
+    Page second = loads.next("shop", after(first));
 
     assertThat(pageOf(second)).contains("user4", "user5");
   }
 
   @Test
   void whatFailsAheadIsToldToTheClientAndReadAgainWhenItAsksAgain() throws CentralFailure {
-    Page first = fills.next("blog", START);
+    Page first = loads.next("blog", START);
     isDown = true;
     readAhead();
     isDown = false;
 
-    assertThatThrownBy(() -> fills.next("blog", after(first)))
+    assertThatThrownBy(() -> loads.next("blog", after(first)))
         .isInstanceOf(CentralFailure.class)
         .hasMessageContaining("central is down");
-    assertThat(pageOf(fills.next("blog", after(first)))).contains("user3", "user4");
+    assertThat(pageOf(loads.next("blog", after(first)))).contains("user3", "user4");
   }
 
   @Test
   void notForAllOfManyClientsIsReadAhead() throws CentralFailure {
     for (int n = 1; n <= 10; n++) {
-      fills.next("client" + n, START);
+      loads.next("client" + n, START);
     }
 
     assertThat(ahead).hasSize(4);
