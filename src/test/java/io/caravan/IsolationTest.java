@@ -70,6 +70,25 @@ class IsolationTest {
     }
   }
 
+  /** Or else nobody would wake it any more. */
+  @Test
+  void thePumpOfAClientThatFailsRunsNoMore() {
+    Database blog = caravan.database("blog");
+    startAndAwaitBoth(blog);
+    blog.execute("alter table members rename to people");
+
+    caravan.central().execute("update users set name = 'Countess' where id = 1");
+
+    await()
+        .untilAsserted(
+            () -> {
+              assertThat(state("blog")).containsEntry("state", "paused");
+              assertThat(clients().isRunning("blog")).isFalse();
+            });
+    blog.execute("alter table people rename to members");
+    awaitInStep(blog);
+  }
+
   @Test
   void aClientThatHangsInALockDoesNotDelayTheOthersAndCatchesUp() throws SQLException {
     Database blog = caravan.database("blog");
@@ -220,12 +239,15 @@ class IsolationTest {
   }
 
   private Map<String, Object> state(String client) {
+    return clients().status(client);
+  }
+
+  private Clients clients() {
     return caravan
         .hub()
         .getCamelContext()
         .getRegistry()
-        .lookupByNameAndType("clients", Clients.class)
-        .status(client);
+        .lookupByNameAndType("clients", Clients.class);
   }
 
   private static int connections(Database database) {

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** How the pages of an initial load are read. */
-class FillsTest {
+class InitialLoadsTest {
   private static final Place START = new Place(null, Reading.of("public.users"), 2, 1_000_000);
 
   private final Database central = Postgres.shared().createCentral();
