@@ -93,6 +93,37 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
     awaitNoLetters();
   }
 
+  /** As older hubs left them. */
+  @Test
+  void aNumberThatHasBothTextsIsWrittenOnce() {
+    start("numeric", "text", "shared", "('1.0', 1)");
+    blog().execute("insert into tags values ('1.00', 9)");
+
+    central.execute("update tags set tag = '1.00', n = 2");
+
+    awaitEqual("values ('1.0', 1), ('1.00', 2)", "select * from tags order by tag");
+    awaitNoLetters();
+  }
+
+  @Test
+  void aNumberIsAKeyThatIsATextOfOneForm() {
+    central.execute(
+        """
+        create table tags (tag numeric primary key, n int);
+        select caravan.track('tags', '{n}');
+        insert into tags values (1.00, 1), (2.50, 2);
+        """);
+    startWith(
+        "create domain price as text check (value like '%.__'); create table tags (tag price primary key, n int)",
+        MAPPING.replace("*rows*", "shared"));
+    awaitEqual(TAGS, TAGS);
+
+    central.execute("update tags set n = n + 1; delete from tags where tag = 2.5");
+
+    awaitEqual(TAGS, TAGS);
+    awaitNoLetters();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "float8, 1e20, 1e21",

@@ -33,7 +33,7 @@ class PropagationTest {
   }
 
   @Test
-  void aNewClientIsFilled() {
+  void aNewClientIsLoaded() {
     caravan.start();
 
     awaitEqual();

@@ -66,7 +66,7 @@ class RunTest {
   @ParameterizedTest
   @ValueSource(strings = {SHARED, "central"})
   void equalTablesTakeOneDigest(String mapping) throws SQLException {
-    fill(mapping.equals("central") ? CENTRALS : SHARED);
+    load(mapping.equals("central") ? CENTRALS : SHARED);
 
     assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 0, 0, 0));
     assertThat(hub.answers()).isEqualTo(2); // a survey and a digest
@@ -78,7 +78,7 @@ class RunTest {
   @ParameterizedTest
   @ValueSource(ints = {100000, 300, 40})
   void randomDriftIsFoundAndRepaired(int listed) throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     limit(listed, 50);
     long seed = System.nanoTime();
     Random random = new Random(seed);
@@ -136,7 +136,7 @@ class RunTest {
       })
   void keysMayBeNegativeOrFarApart(String key) throws SQLException {
     central.execute("update users set id = " + key);
-    fill(SHARED);
+    load(SHARED);
     limit(40, 50);
     blog.execute(
         """
@@ -150,7 +150,7 @@ class RunTest {
 
   @Test
   void manyRowsOfTheClientsOwnAreToldApartWhereTheyAre() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     limit(300, 50);
     blog.execute("insert into members select i, 'own' from generate_series(10001, 20000) as i");
     blog.execute("analyze");
@@ -175,7 +175,7 @@ class RunTest {
 
   @Test
   void everyRowOfATableThatIsWhollyCentralsIsCompared() throws SQLException {
-    fill(CENTRALS);
+    load(CENTRALS);
     blog.execute("insert into members select i, 'own' from generate_series(10001, 10100) as i");
 
     assertThat(hub.reconcile()).isEqualTo(done("3600", 0, 0, 100, 0, 100));
@@ -187,7 +187,7 @@ class RunTest {
   @ValueSource(strings = {"client", "'*'"}) // the client refuses it, or the contract of all
   void whatIsRefusedIsNoDifference(String by) throws SQLException {
     central.execute("update users set name = 'nobody' where id in (1, 2)");
-    fill(SHARED);
+    load(SHARED);
     central.execute("update caravan.dead_letter set client = " + by);
     blog.execute("update members set mail = 'x' where user_id = 3");
 
@@ -205,7 +205,7 @@ class RunTest {
 
   @Test
   void aRepairThatTheClientRefusesIsToldAndNotTriedForEver() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute(
         """
         update members set mail = 'x' where user_id = 3;
@@ -226,7 +226,7 @@ class RunTest {
         $$ begin new.nickname := upper(new.nickname); return new; end $$;
         create trigger shout before insert or update on members for each row when (new.user_id = 3) execute function shout()
         """);
-    fill(SHARED);
+    load(SHARED);
 
     assertThat(hub.reconcile())
         .isEqualTo(done("3600", 0, 1, 0, 0, 0) + "; 1 rows were sent once more and still differ");
@@ -235,7 +235,7 @@ class RunTest {
 
   @Test
   void ifTooMuchDiffersAPersonIsAsked() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute("delete from members where user_id <= 2000");
     String changes = "select count(*) from caravan.change";
     String before = central.value(changes);
@@ -257,7 +257,7 @@ class RunTest {
 
   @Test
   void aRowThatIsNoLongerNotedAsCentralsIsNotedAgain() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute("insert into members values (5000, 'its own')");
     blog.execute("delete from caravan.replicated where key in ('[11]', '[12]')");
 
@@ -272,7 +272,7 @@ class RunTest {
 
   @Test
   void aKeyThatIsNotedAsCentralsWithoutARowAnywhereIsForgotten() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute("insert into members values (5000, 'its own')");
     note(6001, 6002);
 
@@ -285,7 +285,7 @@ class RunTest {
 
   @Test
   void aDryRunNamesTheKeysThatHaveNoRow() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     note(6001);
 
     assertThat(hub.reconcile(", dry_run => true")).isEqualTo(done("3600", 0, 0, 1, 0, 0));
@@ -305,7 +305,7 @@ class RunTest {
   /** A sample of the rows is enough. */
   @Test
   void ifAlmostNothingIsThereAPersonIsAskedSoon() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     addToBoth(200000);
     blog.execute("delete from members where user_id > 2000");
 
@@ -317,7 +317,7 @@ class RunTest {
 
   @Test
   void aSampleDoesNotMakeMuchOfWhatIsLittle() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     limit(500, 1000);
     addToBoth(20000);
     blog.execute("delete from members where user_id % 20 = 1");
@@ -346,7 +346,7 @@ class RunTest {
 
   @Test
   void aDryRunSaysWhatWouldBeWrittenAndWritesNothing() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute(
         """
         delete from members where user_id = 3; update members set mail = 'secret' where user_id = 4;
@@ -372,7 +372,7 @@ class RunTest {
 
   @Test
   void oneKeyIsComparedAlone() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute("update members set mail = 'x' where user_id in (3, 4)");
 
     assertThat(hub.reconcile(", 'public.users', '[3]'")).isEqualTo(done("0", 0, 1, 0, 0, 1));
@@ -416,10 +416,10 @@ class RunTest {
             List.of(List.of("blog", "public.members", "done"), List.of("shop", "*", "requested")));
   }
 
-  /** The look at central comes first, then a change that the client has, or the other way round. */
+  /** Central is checked first, then a change that the client has, or the other way round. */
   @Test
-  void aRowThatChangesBetweenTheTwoLooksIsNoDifference() throws SQLException {
-    fill(SHARED);
+  void aRowThatChangesBetweenTheTwoChecksIsNoDifference() throws SQLException {
+    load(SHARED);
     blog.execute("update members set mail = 'x' where user_id = 5");
     hub.finish();
     central.execute("select caravan.reconcile('blog')");
@@ -450,7 +450,7 @@ class RunTest {
   /** Then the page that ends the window is empty, and the client's cursor stays within it. */
   @Test
   void asManyRepairsAsAPageHoldsAreSeen() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     limit(100000, 400);
     blog.execute(
         "update members set mail = 'x' where user_id in (select user_id from members order by 1 limit 350)");
@@ -467,7 +467,7 @@ class RunTest {
   @Tag("slow")
   @Test
   void aDigestOfManyRowsWritesNoTemporaryFiles() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     central.execute(
         """
         alter table users disable trigger all;
@@ -492,7 +492,7 @@ class RunTest {
 
   @Test
   void whatIsStoppedAsksNoMore() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     hub.finish();
     String run = central.value("select caravan.reconcile('blog')");
     hub.runs()
@@ -512,7 +512,7 @@ class RunTest {
 
   @Test
   void anotherHubGoesOnWhereOneHasDied() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     hub.finish();
     String run = central.value("select caravan.reconcile('blog')");
     try (ByHand other = new ByHand(central, blog, "blog", SHARED)) {
@@ -551,7 +551,7 @@ class RunTest {
   @Test
   void anotherHubDoesNotReadThePartsThatWereReadAlready() throws SQLException {
     readInSmallParts();
-    fill(SHARED);
+    load(SHARED);
     int parts = digestsOf(hub, true);
     hub.finish();
     String run = central.value("select caravan.reconcile('blog')");
@@ -595,7 +595,7 @@ class RunTest {
   /** As when a table has grown: what is known of the client's local rows has fewer buckets. */
   @Test
   void whatIsKnownOfTheClientsOwnRowsHidesNoDifference() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute("insert into members select i, 'own' from generate_series(10001, 20000) as i");
     limit(300, 50);
     hub.reconcile();
@@ -610,7 +610,7 @@ class RunTest {
   @Test
   void aTableWhoseRowsComeFromTwoTargetsOfASourceIsNotCompared() throws SQLException {
     String two = SHARED.replace("}]", "},") + SHARED.replace("'blog'", "'shop'").replace("[{", "{");
-    fill(two);
+    load(two);
 
     assertThat(hub.reconcile())
         .startsWith("stopped: ")
@@ -620,7 +620,7 @@ class RunTest {
 
   @Test
   void aClientThatIsBeingFilledIsLeftAlone() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     blog.execute("delete from caravan.cursor; delete from members");
 
     assertThat(hub.reconcile()).startsWith("stopped: ").endsWith("; the client is not loaded yet");
@@ -628,7 +628,7 @@ class RunTest {
 
   @Test
   void anExpressionRunsWithTheRightsOfTheHubAndReadsNothingElse() throws SQLException {
-    fill(SHARED);
+    load(SHARED);
     String role = "hub_" + central.name();
     central.execute(
         """
@@ -661,7 +661,7 @@ class RunTest {
   @Test
   void aRunThatNobodyWaitsForRestsLongerThanItWorks() throws SQLException {
     readInSmallParts();
-    fill(SHARED);
+    load(SHARED);
     List<Duration> rests = restsOf(hub);
     hub.runs().verify(1);
 
@@ -678,7 +678,7 @@ class RunTest {
   @Test
   void aRunThatNobodyWaitsForRestsNoLongerWhenAnotherIsRequested() throws SQLException {
     readInSmallParts();
-    fill(SHARED);
+    load(SHARED);
     List<Duration> rests = restsOf(hub);
     hub.runs().keepOften();
     hub.runs().verify(1);
@@ -709,7 +709,7 @@ class RunTest {
   @Test
   void aTableIsReadInPartsSoThatNoStatementTakesLong() throws SQLException {
     readInSmallParts();
-    fill(SHARED);
+    load(SHARED);
     blog.execute(
         "update members set mail = 'x' where user_id % 500 = 1; delete from members where user_id = 77");
 
@@ -722,7 +722,7 @@ class RunTest {
     blocksAtOnce = 5;
   }
 
-  private void fill(String mapping) throws SQLException {
+  private void load(String mapping) throws SQLException {
     hub = new ByHand(central, blog, "blog", mapping);
     if (blocksAtOnce > 0) {
       hub.runs().readAtOnce(blocksAtOnce);
@@ -730,8 +730,8 @@ class RunTest {
     hub.pump();
   }
 
-  private void limit(int listed, int looked) {
-    hub.runs().limit(listed, looked);
+  private void limit(int listed, int checked) {
+    hub.runs().limit(listed, checked);
   }
 
   private long count(String query) {

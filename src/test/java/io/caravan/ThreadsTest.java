@@ -17,7 +17,7 @@ class ThreadsTest {
       """
       [{"source": "public.users", "table": "%s.users", "key": {"id": "id"}, "columns": {"name": "name"}}]
       """;
-  private static final String FILLED =
+  private static final String LOADED =
       "select count(*) from caravan.cursor where cursor ? 'filled' and not cursor ? 'fill'";
 
   private final Caravan caravan = new Caravan();
@@ -45,13 +45,13 @@ class ThreadsTest {
   void aClientThatRestsTakesOneThread() {
     addClients(1, CLIENTS);
     caravan.start();
-    awaitFilled(CLIENTS);
+    awaitLoaded(CLIENTS);
     int ofSome = Thread.activeCount();
     caravan.stop();
 
     addClients(1 + CLIENTS, 2 * CLIENTS);
     caravan.start();
-    awaitFilled(2 * CLIENTS);
+    awaitLoaded(2 * CLIENTS);
 
     // A pool that opens or closes a connection has a thread for that, and for some seconds longer.
     await()
@@ -69,9 +69,9 @@ class ThreadsTest {
     }
   }
 
-  private void awaitFilled(int count) {
+  private void awaitLoaded(int count) {
     await()
         .atMost(Duration.ofMinutes(1))
-        .untilAsserted(() -> assertThat(clients.value(FILLED)).isEqualTo("" + count));
+        .untilAsserted(() -> assertThat(clients.value(LOADED)).isEqualTo("" + count));
   }
 }

@@ -95,6 +95,7 @@ class UniqueValuesMoveTest extends WithBlog {
           inet              | 10.0.0.1             | 10.0.0.2
           jsonb             | {"a": 1}             | {"a": 2}
           percent           | 1                    | 2
+          feeling           | sad                  | happy
           mood              | sad                  | happy
           text[]            | {a}                  | {b}
           mood[]            | {sad}                | {happy}
@@ -112,11 +113,38 @@ class UniqueValuesMoveTest extends WithBlog {
     swap(type, one, other);
   }
 
+  /** Where one value of a unique pair is free, it is not looked for in the other. */
+  @Test
+  void rowsSwapTheirPlacesThoughEveryKindIsInUse() {
+    String ddl =
+        "create type kind as enum ('a', 'b'); create table places (id int primary key, kind kind not null, place int not null";
+    central.execute(
+        ddl
+            + """
+            );
+            select caravan.track('places', '{kind, place}');
+            insert into places values (1, 'a', 1), (2, 'a', 2), (3, 'b', 1);
+            """);
+    startWith(
+        ddl + ", unique (kind, place))",
+        """
+        [{"source": "public.places", "table": "public.places", "key": {"id": "id"},
+          "columns": {"kind": "kind", "place": "place"}}]
+        """);
+    awaitSame("places");
+
+    central.execute("update places set place = 3 - place where kind = 'a'");
+
+    awaitSame("places");
+    awaitNoLetters();
+  }
+
   private void swap(String type, String one, String other) {
     String types =
         """
         create domain percent as int check (value between 0 and 100);
         create type mood as enum ('sad', 'so so', 'happy', 'elated');
+        create domain feeling as mood;
         """;
     central.execute(
         """

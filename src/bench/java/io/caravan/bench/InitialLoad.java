@@ -47,9 +47,9 @@ final class InitialLoad implements Section {
 
   private static void awaitLoaded(Database client) {
     String made = "select to_regclass('caravan.cursor') is not null";
-    String filled = "select count(*) from caravan.cursor where cursor -> 'filled' ? 'public.users'";
+    String loaded = "select count(*) from caravan.cursor where cursor -> 'filled' ? 'public.users'";
     Waiting.until("the hub has made its tables", () -> client.value(made).equals("t"));
-    Waiting.until("the client is loaded", () -> client.value(filled).equals("1"));
+    Waiting.until("the client is loaded", () -> client.value(loaded).equals("1"));
   }
 
   private static void copy(Database central, Database client) {

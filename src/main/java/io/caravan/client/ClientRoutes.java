@@ -52,6 +52,11 @@ public final class ClientRoutes implements CamelContextAware {
         .toList();
   }
 
+  /** Where a client waits. */
+  public List<Endpoint> queueOf(String client) {
+    return queuesOf(List.of(client));
+  }
+
   /** Where the clients of these names wait. */
   public List<Endpoint> queuesOf(Collection<String> names) {
     return names.isEmpty()

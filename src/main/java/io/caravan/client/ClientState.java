@@ -20,6 +20,7 @@ final class ClientState {
   // Central serves all: when it is back, nobody shall have to wait for long.
   private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
   private static final Duration PAUSE_FOR_ANOTHER_HUB = Duration.ofSeconds(5);
+  private static final Duration LONGEST_RUN = Duration.ofSeconds(30);
   private static final String LIVE = "live";
   private static final String STANDING_BY = "standing by";
 
@@ -34,6 +35,7 @@ final class ClientState {
   private long restsUntil;
   private boolean isAtWork;
   private boolean isRunning;
+  private long runsSince;
   private long hadAll = System.nanoTime();
 
   ClientState(String client) {
@@ -47,6 +49,7 @@ final class ClientState {
     }
     isAtWork = true;
     isRunning = true;
+    runsSince = System.nanoTime();
   }
 
   /** Its pump has ended. */
@@ -54,14 +57,14 @@ final class ClientState {
     isRunning = false;
   }
 
-  /** Whether its pump runs. */
+  /** Whether its pump runs, and has begun not long ago: one that was cut off does not say so. */
   synchronized boolean isRunning() {
-    return isRunning;
+    return isRunning && System.nanoTime() - runsSince < LONGEST_RUN.toNanos();
   }
 
   /** Whether its pump has ended, and may begin at any time. */
   synchronized boolean isToBeWoken() {
-    return !isRunning && !isResting();
+    return !isRunning() && !isResting();
   }
 
   /** Whether it is to be left alone for now. */

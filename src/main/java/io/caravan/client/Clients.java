@@ -44,7 +44,10 @@ public final class Clients implements CamelContextAware, KeptByClient {
 
   /** A client's pump has ended, however. Until it begins again, somebody must wake it. */
   public void ends(String client) {
-    client(client).state.ends();
+    Client known = clients.get(client);
+    if (known != null) {
+      known.state.ends();
+    }
   }
 
   /** Whether a client's pump runs: it sees by itself when there is more. */

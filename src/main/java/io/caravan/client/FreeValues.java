@@ -15,6 +15,7 @@ import java.util.Set;
  * the number of a row of a page. They last for a moment within a transaction.
  */
 final class FreeValues {
+  private static final int RANDOM_BITS = 128;
   private static final Set<String> FLOATS = Set.of("real", "double precision");
   private static final Map<String, String> MOST =
       Map.of(
@@ -59,7 +60,16 @@ final class FreeValues {
 
   private int isLastChoice(String name) {
     Column column = table.columns().get(name);
-    return (column.references() ? 2 : 0) + (column.notNull() ? 1 : 0);
+    return (hasFewValues(column) ? 4 : 0)
+        + (column.references() ? 2 : 0)
+        + (column.notNull() ? 1 : 0);
+  }
+
+  /** Whether all its values may be in use. */
+  private static boolean hasFewValues(Column column) {
+    boolean isShort =
+        column.category().equals("V") && column.modifier() >= 0 && column.modifier() < RANDOM_BITS;
+    return column.notNull() && (column.category().equals("E") || isShort);
   }
 
   /**
@@ -101,7 +111,7 @@ final class FreeValues {
       default ->
           switch (column.category()) {
             case "S" -> text(column, name);
-            case "E" -> Optional.of(unused(labels(base), name));
+            case "E" -> Optional.of(unused(labels(base), name, "::" + base));
             case "V" -> Optional.of(bits(column.modifier(), name));
             case "A" -> Optional.of(array(base, name));
             // Only a unique index takes an empty range for a value.
@@ -116,16 +126,17 @@ final class FreeValues {
   }
 
   private String bits(int length, String name) {
-    String random = "('x' || " + random() + ")::bit(128)";
+    String random = "('x' || %s)::bit(%d)".formatted(random(), RANDOM_BITS);
     if (length < 0) {
       return random + "::bit varying";
-    } else if (length >= 128) {
+    } else if (length >= RANDOM_BITS) {
       return random + "::bit(" + length + ")";
     }
     return unused(
         "(select distinct i::bit(%d) as v from pg_catalog.generate_series(0, 499) as i) as few"
             .formatted(length),
-        name);
+        name,
+        "");
   }
 
   /** Longer than those that there are. */
@@ -148,8 +159,14 @@ final class FreeValues {
               "coalesce(%s, '2000-01-01'::timestamptz) + x.n::double precision * interval '1 s'";
           default -> "";
         };
+    String isFinite =
+        type.startsWith("int") || type.startsWith("num")
+            ? ""
+            : " and pg_catalog.isfinite(pg_catalog.upper(o.%1$s))";
     String top =
-        "(select pg_catalog.max(pg_catalog.upper(o.%1$s)) from %2$s as o where not pg_catalog.upper_inf(o.%1$s))"
+        ("(select pg_catalog.max(pg_catalog.upper(o.%1$s)) from %2$s as o where not pg_catalog.upper_inf(o.%1$s)"
+                + isFinite
+                + ")")
             .formatted(Statements.quoted(name), table.name());
     return value.isEmpty()
         ? Optional.empty()
@@ -168,23 +185,28 @@ final class FreeValues {
           unused(
               "(select distinct pg_catalog.left(pg_catalog.md5(i::text), %d) as v from pg_catalog.generate_series(1, 500) as i) as few"
                   .formatted(length),
-              name));
+              name,
+              ""));
     }
     return Optional.of(random());
   }
 
-  /** One of few values that no row has. */
-  private String unused(String few, String name) {
+  /**
+   * One of few values that no row has.
+   *
+   * @param cast of the column's values: a domain cannot be compared with an enum
+   */
+  private String unused(String few, String name, String cast) {
     return """
     (
       select free.v
       from (select v from %1$s) as free (v)
-      where not exists (select from %2$s as o where o.%3$s = free.v)
+      where not exists (select from %2$s as o where o.%3$s%4$s = free.v)
       order by 1
       offset (x.n - 1::bigint) %% 10::bigint
       limit 1
     )"""
-        .formatted(few, table.name(), Statements.quoted(name));
+        .formatted(few, table.name(), Statements.quoted(name), cast);
   }
 
   private static String random() {

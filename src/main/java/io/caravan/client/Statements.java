@@ -372,32 +372,39 @@ public final class Statements {
             where,
             keys.stream().map(Statements::quoted).collect(joining(", ")),
             conflict,
-            mayBeRespelled(target) ? respelling(target, i) : "");
+            mayBeRespelled(target) ? respelling(target, i, after) : "");
   }
 
   /** Whether the client takes a key of numbers for texts. */
   private boolean mayBeRespelled(Target target) {
-    Source source = sources.get(target.source());
-    List<String> keys = keyColumns(target);
-    return IntStream.range(0, keys.size())
-        .anyMatch(
-            k ->
-                NumberSpellings.areTexts(
-                    source.columns().get(source.key().get(k)),
-                    table(target).columns().get(keys.get(k))));
+    return IntStream.range(0, target.key().size()).anyMatch(k -> isNumberAsText(target, k));
   }
 
-  /** Rows whose key is only written in another way now keep what else they have. */
-  private String respelling(Target target, int i) {
+  private boolean isNumberAsText(Target target, int k) {
+    Source source = sources.get(target.source());
+    return NumberSpellings.areTexts(
+        source.columns().get(source.key().get(k)),
+        table(target).columns().get(keyColumns(target).get(k)));
+  }
+
+  /**
+   * Rows whose key is only written in another way now keep what else they have. Where there is one
+   * that is written so, the others stay.
+   */
+  private String respelling(Target target, int i, List<String> after) {
     List<String> keys = keyColumns(target);
     List<String> columns = List.copyOf(target.columns().keySet());
     List<String> same = new ArrayList<>();
+    List<String> there = new ArrayList<>();
     List<String> assigned = new ArrayList<>();
     for (int k = 0; k < keys.size(); k++) {
       String name = quoted(keys.get(k));
       Column column = table(target).columns().get(keys.get(k));
       same.add("t.%s %s b.k%d".formatted(name, column.equality(), k));
-      assigned.add("%s = b.k%d".formatted(name, k));
+      there.add("e.%s %s b.k%d".formatted(name, column.equality(), k));
+      if (isNumberAsText(target, k)) {
+        assigned.add("%s = b.k%d".formatted(name, k));
+      }
     }
     for (int v = 0; v < columns.size(); v++) {
       assigned.add("%s = b.v%d".formatted(quoted(columns.get(v)), v));
@@ -409,7 +416,10 @@ public final class Statements {
                 .formatted(number(target));
     return """
         , s%1$d as (
-          update %2$s as t set %3$s from b%1$d as b where %4$s and not (%5$s)%6$s returning b.key
+          update %2$s as t set %3$s
+          from b%1$d as b
+          where %4$s and not (%5$s) and not exists (select from %2$s as e where %7$s)%6$s%8$s
+          returning b.key
         )"""
         .formatted(
             i,
@@ -417,7 +427,9 @@ public final class Statements {
             String.join(", ", assigned),
             matches(target, "b.key"),
             String.join(" and ", same),
-            isNoted);
+            isNoted,
+            String.join(" and ", there),
+            after.isEmpty() ? "" : " and " + sum(after) + " >= 0");
   }
 
   /** The rows that a target takes in: k0, …, v0, … and key, as it is noted. */
@@ -556,7 +568,7 @@ public final class Statements {
       String text = "(%s ->> %d)".formatted(key, k);
       String value =
           NumberSpellings.areTexts(type, column)
-              ? "any (%s::%s[])".formatted(NumberSpellings.of(type, text), column.type())
+              ? "any (%s::%s[])".formatted(NumberSpellings.of(type, text), column.base())
               : text + "::" + column.type();
       conditions.add("t.%s %s %s".formatted(quoted(keys.get(k)), column.equality(), value));
     }

@@ -97,8 +97,8 @@ public final class Pump {
   }
 
   /**
-   * A client's pump begins. That may be before the client is woken again: the turn remembers one
-   * wake-up.
+   * A client's pump begins. From now on nobody wakes the client: the turn sees by itself whether
+   * there is more.
    *
    * @param mapping as JSON
    * @param pageRows how many changes a page has at most
@@ -321,18 +321,20 @@ public final class Pump {
   /**
    * Stays for a moment with a client that has all, because what comes next need not wake it then.
    * Looks once more before the turn ends: a page that came meanwhile has woken nobody who was seen
-   * to run.
+   * to run. A turn that has taken long ends all the same, and the next one begins at once.
    */
   public void awaitMore(@Variable("turn") Turn turn) {
     if (!turn.hasAll()) {
       return;
     }
     boolean isLong = System.nanoTime() - turn.begunAt > LONGEST_STAY_NANOS;
-    turn.mayHaveMore = !isLong && mayHaveMore(turn, PATIENCE_NANOS);
-    if (!turn.mayHaveMore) {
+    boolean mayHaveMore = !isLong && mayHaveMore(turn, PATIENCE_NANOS);
+    if (!mayHaveMore) {
       clients.ends(turn.client);
-      turn.mayHaveMore = mayHaveMore(turn, 0);
+      mayHaveMore = mayHaveMore(turn, 0);
     }
+    turn.mayHaveMore = mayHaveMore && !isLong;
+    turn.isToBegin = mayHaveMore && isLong;
     if (turn.mayHaveMore) {
       clients.begins(turn.client);
     }

@@ -36,6 +36,7 @@ public final class Turn {
   // When the client was last woken, in nanoseconds, or what came without was read.
   long wokenAt;
   boolean mayHaveMore;
+  boolean isToBegin;
 
   Turn(
       String client,
@@ -105,6 +106,11 @@ public final class Turn {
       return true;
     }
     return (page.hasMore() || mayHaveMore) && !is(Applied.Outcome.STALE);
+  }
+
+  /** Whether another turn is to begin at once. */
+  public boolean isToBegin() {
+    return isToBegin;
   }
 
   /** Whether the client has all that there was. */

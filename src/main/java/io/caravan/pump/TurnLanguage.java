@@ -17,17 +17,18 @@ import org.apache.camel.support.PredicateToExpressionAdapter;
  */
 public final class TurnLanguage extends LanguageSupport {
   private static final Map<String, Predicate<Turn>> QUESTIONS =
-      Map.of(
-          "isLeftToAnother", Turn::isLeftToAnother,
-          "isUnsure", Turn::isUnsure,
-          "hasMore", Turn::hasMore,
-          "hasPage", Turn::hasPage,
-          "breaksContract", Turn::breaksContract,
-          "hasOversized", Turn::hasOversized,
-          "isOfInitialLoad", Turn::isOfInitialLoad,
-          "isOneStatement", Turn::isOneStatement,
-          "isNotApplied", Turn::isNotApplied,
-          "mayResolve", Turn::mayResolve);
+      Map.ofEntries(
+          Map.entry("isLeftToAnother", Turn::isLeftToAnother),
+          Map.entry("isUnsure", Turn::isUnsure),
+          Map.entry("hasMore", Turn::hasMore),
+          Map.entry("isToBegin", Turn::isToBegin),
+          Map.entry("hasPage", Turn::hasPage),
+          Map.entry("breaksContract", Turn::breaksContract),
+          Map.entry("hasOversized", Turn::hasOversized),
+          Map.entry("isOfInitialLoad", Turn::isOfInitialLoad),
+          Map.entry("isOneStatement", Turn::isOneStatement),
+          Map.entry("isNotApplied", Turn::isNotApplied),
+          Map.entry("mayResolve", Turn::mayResolve));
 
   @Override
   public org.apache.camel.Predicate createPredicate(String question) {

@@ -128,7 +128,7 @@ final class Chains {
     End end = ends.get(place.chain());
     return wokenAt - since > 0
         || end == null
-        || !end.isAt(place)
+        || (!end.isAt(place) && end.newsAt() - since > 0)
         || (page != null && page.isDone() && !page.isCompletedExceptionally());
   }
 
@@ -138,8 +138,10 @@ final class Chains {
    * @param at since when, in nanoseconds
    */
   synchronized void wake(long at) {
-    wokenAt = at;
-    notifyAll();
+    if (at - wokenAt > 0) {
+      wokenAt = at;
+      notifyAll();
+    }
   }
 
   /** When there may have been changes for the last time, in nanoseconds. */
@@ -246,7 +248,7 @@ final class Chains {
     }
     forget(end.windows());
     if (end.isAt(place)) {
-      ends.put(place.chain(), end.movedTo(after, page.began()));
+      ends.put(place.chain(), end.movedTo(after, page));
     }
   }
 
@@ -260,8 +262,7 @@ final class Chains {
 
   /** The end of a client's chain, which begins with this client if there is none. */
   private End endFor(Place place) {
-    return ends.computeIfAbsent(
-        place.chain(), chain -> new End(place, System.nanoTime(), new ArrayDeque<>()));
+    return ends.computeIfAbsent(place.chain(), chain -> End.beginningWith(place));
   }
 
   /** Central does not go on with a chain: it has another history, or tracks a source anew. */
@@ -314,7 +315,7 @@ final class Chains {
       boolean isNewer = page.began() - end.began() > 0 && !after.position().isWithinWindow();
       if (!isOnChain && isNewer) {
         untaken.remove(place.chain());
-        ends.put(place.chain(), end.movedTo(page.isEmpty() ? place : after, page.began()));
+        ends.put(place.chain(), end.movedTo(page.isEmpty() ? place : after, page));
       }
     }
     return (page.isEmpty() && !isOnChain ? page.shared() : page).withMore();
@@ -380,11 +381,18 @@ final class Chains {
    *
    * @param place where a client stands that has applied all of it
    * @param began when it was read
+   * @param newsAt when the last page was read that brings something: what only moves the end, like
+   *     a new watermark, is no reason to read for those who wait
    * @param windows the keys of the last pages of its last windows, the oldest first
    */
-  private record End(Place place, long began, Queue<Key> windows) {
-    End movedTo(Place place, long began) {
-      return new End(place, began, windows);
+  private record End(Place place, long began, long newsAt, Queue<Key> windows) {
+    static End beginningWith(Place place) {
+      long now = System.nanoTime();
+      return new End(place, now, now, new ArrayDeque<>());
+    }
+
+    End movedTo(Place place, Page page) {
+      return new End(place, page.began(), page.isEmpty() ? newsAt : page.began(), windows);
     }
 
     boolean isAt(Place other) {

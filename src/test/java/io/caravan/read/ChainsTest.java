@@ -215,7 +215,7 @@ class ChainsTest {
   }
 
   @Test
-  void aClientThatIsToBeFilledReadsForItself() throws CentralFailure {
+  void aClientThatIsToBeLoadedReadsForItself() throws CentralFailure {
     Client blog = new Client("blog");
     Client shop = blog.twin("shop");
     central.execute(
@@ -342,6 +342,24 @@ class ChainsTest {
     assertThat(waiting.join()).isTrue();
   }
 
+  /** Or else two that wait at the same chain would make each other read all the time. */
+  @Test
+  void whoeverWaitsIsNotConcernedByTheWatermarkOfAnother() throws CentralFailure {
+    Client blog = new Client("blog");
+    central.execute("select pg_current_xact_id()");
+    Client shop = new Client("shop");
+    central.execute(
+        "insert into caravan_internal.watermark (newest) select max(id) from caravan.change");
+    blog.next(System.nanoTime());
+    while (blog.hasMore) {
+      blog.next(System.nanoTime());
+    }
+    long since = System.nanoTime();
+    assertThat(shop.next(System.nanoTime())).isEqualTo("nothing");
+
+    assertThat(chains.awaitMore(blog.place(), since, 0)).isFalse();
+  }
+
   @Test
   void aLookThatFindsNothingEndsNoWaiting() throws CentralFailure {
     Client blog = new Client("blog");
@@ -431,7 +449,7 @@ class ChainsTest {
       hasMore = page.hasMore();
       if (!page.isEmpty() || !page.isShared()) {
         Cursor next = page.answer().cursor();
-        cursor = page.isShared() ? filledAs(cursor, next) : next;
+        cursor = page.isShared() ? loadedAs(cursor, next) : next;
       }
       return page.isEmpty() ? "nothing" : page.answer().page();
     }
@@ -455,7 +473,7 @@ class ChainsTest {
       return Chains.Place.of(cursor, sources, position, 10, 10_000_000);
     }
 
-    private Cursor filledAs(Cursor mine, Cursor next) {
+    private Cursor loadedAs(Cursor mine, Cursor next) {
       return new Cursor(
           next.epoch(), next.snapshot(), next.watermark(), mine.loaded(), null, next.window());
     }

@@ -159,7 +159,7 @@ public final class RunsByHand {
     /**
      * Asks, and does something before or after.
      *
-     * @param what digest, list, look, …
+     * @param what digest, list, check, …
      */
     Object ask(String what, Callable<Object> ask) throws Exception;
   }
