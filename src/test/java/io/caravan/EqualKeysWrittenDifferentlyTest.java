@@ -11,7 +11,11 @@ import org.junit.jupiter.params.provider.CsvSource;
  * with the one row, written as central writes it.
  */
 class EqualKeysWrittenDifferentlyTest extends WithBlog {
-  private static final String EXTENSION = "create extension if not exists citext;";
+  private static final String TYPES =
+      """
+      create extension if not exists citext;
+      create domain price as text check (value like '%.__');
+      """;
   private static final String MAPPING =
       """
       [{"source": "public.tags", "table": "public.tags", "key": {"tag": "tag"}, "columns": {"n": "n"}, "rows": "*rows*"}]
@@ -107,15 +111,7 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
 
   @Test
   void aNumberIsAKeyThatIsATextOfOneForm() {
-    central.execute(
-        """
-        create table tags (tag numeric primary key, n int);
-        select caravan.track('tags', '{n}');
-        insert into tags values (1.00, 1), (2.50, 2);
-        """);
-    startWith(
-        "create domain price as text check (value like '%.__'); create table tags (tag price primary key, n int)",
-        MAPPING.replace("*rows*", "shared"));
+    start("numeric", "price", "shared", "(1.00, 1), (2.50, 2)");
     awaitEqual(TAGS, TAGS);
 
     central.execute("update tags set n = n + 1; delete from tags where tag = 2.5");
@@ -212,7 +208,7 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
 
   private void start(String type, String clientType, String rows, String values) {
     central.execute(
-        EXTENSION
+        TYPES
             + """
             create table tags (tag %s primary key, n int);
             select caravan.track('tags', '{n}');
@@ -220,7 +216,7 @@ class EqualKeysWrittenDifferentlyTest extends WithBlog {
             """
                 .formatted(type, values));
     startWith(
-        EXTENSION + "create table tags (tag %s primary key, n int)".formatted(clientType),
+        TYPES + "create table tags (tag %s primary key, n int)".formatted(clientType),
         MAPPING.replace("*rows*", rows));
     awaitEqual(
         "select rtrim(tag::text), n from tags order by n",

@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.WeakHashMap;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.camel.CamelContext;
@@ -46,10 +47,7 @@ public final class ClientRoutes implements CamelContextAware {
 
   /** Where the clients wait to be woken. Those whose pump runs do not. */
   public List<Endpoint> queues() {
-    return context.getRoutes().stream()
-        .filter(route -> isToBeWoken(clientOf(route)))
-        .map(Route::getEndpoint)
-        .toList();
+    return queues(client -> !client.isEmpty() && !states.isRunning(client));
   }
 
   /** Where a client waits. */
@@ -59,16 +57,14 @@ public final class ClientRoutes implements CamelContextAware {
 
   /** Where the clients of these names wait. */
   public List<Endpoint> queuesOf(Collection<String> names) {
-    return names.isEmpty()
-        ? List.of()
-        : context.getRoutes().stream()
-            .filter(route -> names.contains(clientOf(route)))
-            .map(Route::getEndpoint)
-            .toList();
+    return names.isEmpty() ? List.of() : queues(names::contains);
   }
 
-  private boolean isToBeWoken(String client) {
-    return !client.isEmpty() && !states.isRunning(client);
+  private List<Endpoint> queues(Predicate<String> client) {
+    return context.getRoutes().stream()
+        .filter(route -> client.test(clientOf(route)))
+        .map(Route::getEndpoint)
+        .toList();
   }
 
   private String clientOf(Route route) {

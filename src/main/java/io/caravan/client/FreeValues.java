@@ -111,7 +111,7 @@ final class FreeValues {
       default ->
           switch (column.category()) {
             case "S" -> text(column, name);
-            case "E" -> Optional.of(unused(labels(base), name, "::" + base));
+            case "E" -> Optional.of(unused(labels(base), name));
             case "V" -> Optional.of(bits(column.modifier(), name));
             case "A" -> Optional.of(array(base, name));
             // Only a unique index takes an empty range for a value.
@@ -135,8 +135,7 @@ final class FreeValues {
     return unused(
         "(select distinct i::bit(%d) as v from pg_catalog.generate_series(0, 499) as i) as few"
             .formatted(length),
-        name,
-        "");
+        name);
   }
 
   /** Longer than those that there are. */
@@ -185,28 +184,23 @@ final class FreeValues {
           unused(
               "(select distinct pg_catalog.left(pg_catalog.md5(i::text), %d) as v from pg_catalog.generate_series(1, 500) as i) as few"
                   .formatted(length),
-              name,
-              ""));
+              name));
     }
     return Optional.of(random());
   }
 
-  /**
-   * One of few values that no row has.
-   *
-   * @param cast of the column's values: a domain cannot be compared with an enum
-   */
-  private String unused(String few, String name, String cast) {
+  /** One of few values of the column's base type that no row has. */
+  private String unused(String few, String name) {
     return """
     (
       select free.v
       from (select v from %1$s) as free (v)
-      where not exists (select from %2$s as o where o.%3$s%4$s = free.v)
+      where not exists (select from %2$s as o where o.%3$s::%4$s = free.v)
       order by 1
       offset (x.n - 1::bigint) %% 10::bigint
       limit 1
     )"""
-        .formatted(few, table.name(), Statements.quoted(name), cast);
+        .formatted(few, table.name(), Statements.quoted(name), table.columns().get(name).base());
   }
 
   private static String random() {

@@ -350,9 +350,9 @@ public final class Statements {
               , n%1$d as (
                 insert into caravan.replicated (target, key)
                 select %2$s, b.key from b%1$d as b
-                where (select o.target from caravan.replicated as o where o.target = %2$s and o.key = b.key) is null
+                where %3$s is null
               )"""
-                .formatted(i, number(target));
+                .formatted(i, number(target), noted(target));
     return """
         , b%1$d as (
           %2$s
@@ -394,13 +394,11 @@ public final class Statements {
   private String respelling(Target target, int i, List<String> after) {
     List<String> keys = keyColumns(target);
     List<String> columns = List.copyOf(target.columns().keySet());
-    List<String> same = new ArrayList<>();
     List<String> there = new ArrayList<>();
     List<String> assigned = new ArrayList<>();
     for (int k = 0; k < keys.size(); k++) {
       String name = quoted(keys.get(k));
       Column column = table(target).columns().get(keys.get(k));
-      same.add("t.%s %s b.k%d".formatted(name, column.equality(), k));
       there.add("e.%s %s b.k%d".formatted(name, column.equality(), k));
       if (isNumberAsText(target, k)) {
         assigned.add("%s = b.k%d".formatted(name, k));
@@ -409,16 +407,12 @@ public final class Statements {
     for (int v = 0; v < columns.size(); v++) {
       assigned.add("%s = b.v%d".formatted(quoted(columns.get(v)), v));
     }
-    String isNoted =
-        target.isCentrals()
-            ? ""
-            : " and (select o.target from caravan.replicated as o where o.target = %s and o.key = b.key) is not null"
-                .formatted(number(target));
+    String isNoted = target.isCentrals() ? "" : " and " + noted(target) + " is not null";
     return """
         , s%1$d as (
           update %2$s as t set %3$s
           from b%1$d as b
-          where %4$s and not (%5$s) and not exists (select from %2$s as e where %7$s)%6$s%8$s
+          where %4$s and not exists (select from %2$s as e where %5$s)%6$s%7$s
           returning b.key
         )"""
         .formatted(
@@ -426,10 +420,15 @@ public final class Statements {
             table(target).name(),
             String.join(", ", assigned),
             matches(target, "b.key"),
-            String.join(" and ", same),
-            isNoted,
             String.join(" and ", there),
+            isNoted,
             after.isEmpty() ? "" : " and " + sum(after) + " >= 0");
+  }
+
+  /** The note of a row that comes, if there is one. */
+  private String noted(Target target) {
+    return "(select o.target from caravan.replicated as o where o.target = %s and o.key = b.key)"
+        .formatted(number(target));
   }
 
   /** The rows that a target takes in: k0, …, v0, … and key, as it is noted. */
@@ -567,7 +566,7 @@ public final class Statements {
       String type = source.columns().get(source.key().get(k));
       String text = "(%s ->> %d)".formatted(key, k);
       String value =
-          NumberSpellings.areTexts(type, column)
+          isNumberAsText(target, k)
               ? "any (%s::%s[])".formatted(NumberSpellings.of(type, text), column.base())
               : text + "::" + column.type();
       conditions.add("t.%s %s %s".formatted(quoted(keys.get(k)), column.equality(), value));

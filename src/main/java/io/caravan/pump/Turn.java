@@ -115,7 +115,7 @@ public final class Turn {
 
   /** Whether the client has all that there was. */
   boolean hasAll() {
-    return page != null && !page.hasMore() && !hasMore() && !is(Applied.Outcome.STALE);
+    return !hasMore() && !is(Applied.Outcome.STALE);
   }
 
   /** Whether the page is one of an initial load. */

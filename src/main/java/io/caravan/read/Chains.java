@@ -129,7 +129,7 @@ final class Chains {
     return wokenAt - since > 0
         || end == null
         || (!end.isAt(place) && end.newsAt() - since > 0)
-        || (page != null && page.isDone() && !page.isCompletedExceptionally());
+        || (page != null && page.isDone());
   }
 
   /**
@@ -225,7 +225,9 @@ final class Chains {
         }
       }
       next.complete(page);
-      tellWaiting();
+      if (!page.isEmpty() || !place.isFollowedBy(page)) {
+        tellWaiting();
+      }
     } catch (CentralFailure | RuntimeException | Error e) {
       synchronized (this) {
         pages.remove(place.key(), next);

@@ -101,18 +101,14 @@ public final class Reads implements KeptByClient {
    */
   public Page next(String client, Position position, int pageRows, int pageBytes, long wokenAt)
       throws CentralFailure {
-    Cursor cursor = position.cursor();
-    List<Wanted> sources = position.sources();
-    Optional<SharedPosition> shared = SharedPosition.of(cursor, sources);
-    Page page;
-    if (shared.isPresent()) {
-      page =
-          chains.next(Chains.Place.of(cursor, sources, shared.get(), pageRows, pageBytes), wokenAt);
-    } else {
-      page =
-          loads.next(
-              client, new InitialLoads.Place(cursor, sources, LOAD_FACTOR * pageRows, pageBytes));
-    }
+    Optional<Chains.Place> place = place(position, pageRows, pageBytes);
+    Page page =
+        place.isPresent()
+            ? chains.next(place.get(), wokenAt)
+            : loads.next(
+                client,
+                new InitialLoads.Place(
+                    position.cursor(), position.sources(), LOAD_FACTOR * pageRows, pageBytes));
     for (String name : new String[] {client, "*"}) {
       if (refusedAt.containsKey(name) && refusedAt.get(name) - page.began() > 0) {
         page = page.refusedBy(name);
@@ -131,12 +127,17 @@ public final class Reads implements KeptByClient {
    * @return whether there may be more; false during an initial load
    */
   public boolean awaitMore(Position position, int pageRows, int pageBytes, long since, long nanos) {
+    return place(position, pageRows, pageBytes)
+        .filter(place -> chains.awaitMore(place, since, nanos))
+        .isPresent();
+  }
+
+  /** Empty during an initial load. */
+  private static Optional<Chains.Place> place(Position position, int pageRows, int pageBytes) {
     Cursor cursor = position.cursor();
     List<Wanted> sources = position.sources();
     return SharedPosition.of(cursor, sources)
-        .map(shared -> Chains.Place.of(cursor, sources, shared, pageRows, pageBytes))
-        .filter(place -> chains.awaitMore(place, since, nanos))
-        .isPresent();
+        .map(shared -> Chains.Place.of(cursor, sources, shared, pageRows, pageBytes));
   }
 
   /**
