@@ -183,7 +183,7 @@ class ReconcileRequestTest {
     hub.runs()
         .ofClient(
             (what, ask) -> {
-              if (what.equals("look")) {
+              if (what.equals("check")) {
                 throw new SQLException("not here");
               }
               return ask.call();
