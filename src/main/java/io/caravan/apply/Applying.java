@@ -1,7 +1,5 @@
 package io.caravan.apply;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.caravan.CentralFailure;
 import io.caravan.Fault;
 import io.caravan.client.BulkLoad;
@@ -33,7 +31,6 @@ import org.apache.camel.CamelContextAware;
  * client refuses that for the data's sake, with as many as it takes to refuse no more than must be.
  */
 public final class Applying implements CamelContextAware {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String REWRITTEN = "CV006";
 
   private final Map<String, Plan> plans = new ConcurrentHashMap<>();
@@ -274,19 +271,11 @@ public final class Applying implements CamelContextAware {
   }
 
   private static List<Change> without(List<Change> changes, List<Refusal> skipped) {
-    Set<String> names = new HashSet<>();
-    skipped.forEach(refusal -> names.add(name(refusal.change())));
-    return names.isEmpty()
+    Set<RowKey> out = new HashSet<>();
+    skipped.forEach(refusal -> out.add(RowKey.of(refusal.change())));
+    return out.isEmpty()
         ? changes
-        : changes.stream().filter(change -> !names.contains(name(change))).toList();
-  }
-
-  private static String name(Change change) {
-    try {
-      return change.source() + " " + JSON.readTree(change.key());
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(e);
-    }
+        : changes.stream().filter(change -> !out.contains(RowKey.of(change))).toList();
   }
 
   private String words(SQLException error) {

@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -19,12 +20,15 @@ import java.util.function.Function;
  * Applies a page with several statements in one transaction, so that nothing is refused but what
  * must be. Changes are applied together; where that fails, in halves, and so on down to the single
  * ones. What is refused is tried again after the others, for as long as that gets any of them in.
- * Rows whose unique values move in a circle are applied after all of them have let go of theirs.
+ * Rows that exchange unique values in a circle are applied after all of them were given temporary
+ * ones.
  */
 public final class PageTransaction {
   // So many changes are not told apart any further while others follow on which they may depend.
   private static final int COARSE = 64;
-  // Of a page, this part; fewer that depend on others are sent again behind the backlog, together.
+  // If more than one in this many changes of a page depends on other rows, the page is read again
+  // with more rows; in an initial load, these changes are sent again behind the backlog. Fewer are
+  // tried again here first.
   private static final int MANY = 4;
 
   private static final String STAND =
@@ -160,7 +164,10 @@ public final class PageTransaction {
     return ordered;
   }
 
-  /** Applies all changes, if need be after all rows have let go of their unique values; or none. */
+  /**
+   * Applies all changes or none. If a unique value is taken, all rows are given temporary ones
+   * first.
+   */
   private boolean applyAllAtOnce(List<Change> changes) throws SQLException {
     Optional<SQLException> error = tried(() -> applyTogether(changes));
     if (error.isEmpty() || !RowErrors.isTaken(error.get().getSQLState())) {
@@ -207,30 +214,67 @@ public final class PageTransaction {
   }
 
   /**
-   * Applies changes that reference each other, each of which is refused without the other: all at
-   * once, or all but one.
+   * Applies changes that reference each other, each of which is refused without the other. Changes
+   * that need a row that is neither there nor in the page are left out.
    */
   private List<Refusal> applyReferences(List<Refusal> refused) throws SQLException {
     List<Refusal> others = new ArrayList<>();
     List<Refusal> referring = new ArrayList<>();
     refused.forEach(r -> (r.sqlState().equals("23503") ? referring : others).add(r));
-    if (referring.size() < 2 || tried(() -> applyTogether(changesOf(referring))).isEmpty()) {
-      others.addAll(referring.size() < 2 ? referring : List.of());
-      return others;
-    }
-    for (int i = 0; i < referring.size() && referring.size() <= COARSE; i++) {
-      List<Refusal> rest = new ArrayList<>(referring);
-      Refusal left = rest.remove(i);
-      if (tried(() -> applyTogether(changesOf(rest))).isEmpty()) {
-        others.add(left);
-        return others;
-      }
+    List<Refusal> rest = withoutOrphans(referring);
+    if (!goIn(rest, referring)) {
+      // A row that stays may reference one that is to go.
+      goIn(rest.stream().filter(refusal -> !refusal.change().isGone()).toList(), referring);
+      goIn(rest.stream().filter(refusal -> refusal.change().isGone()).toList(), referring);
     }
     others.addAll(referring);
     return others;
   }
 
-  /** Those that do not fit even when all have let go are left out, and the others tried again. */
+  private boolean goIn(List<Refusal> together, List<Refusal> refused) throws SQLException {
+    boolean areIn =
+        together.size() > 1 && tried(() -> applyTogether(changesOf(together))).isEmpty();
+    if (areIn) {
+      refused.removeAll(together);
+    }
+    return areIn;
+  }
+
+  /** Whoever needs one that is left out has to be left out, too. */
+  private List<Refusal> withoutOrphans(List<Refusal> referring) throws SQLException {
+    List<Refusal> rest = referring;
+    int before;
+    do {
+      before = rest.size();
+      Set<RowKey> orphans = orphans(changesOf(rest));
+      rest = rest.stream().filter(r -> !orphans.contains(RowKey.of(r.change()))).toList();
+    } while (rest.size() < before);
+    return rest;
+  }
+
+  private Set<RowKey> orphans(List<Change> changes) throws SQLException {
+    Set<RowKey> orphans = new HashSet<>();
+    String json = PageText.changes(changes);
+    for (Target target : changes.isEmpty() ? List.<Target>of() : statements.targets()) {
+      Optional<String> sql = statements.orphans(target);
+      if (sql.isPresent()) {
+        try (PreparedStatement query = connection.prepareStatement(sql.get())) {
+          query.setString(1, json);
+          try (ResultSet rows = query.executeQuery()) {
+            while (rows.next()) {
+              orphans.add(RowKey.of(target.source(), rows.getString("key")));
+            }
+          }
+        }
+      }
+    }
+    return orphans;
+  }
+
+  /**
+   * Applies rows that exchange unique values. Those that do not fit even when all rows have
+   * temporary values are left out, and the others are tried again.
+   */
   private List<Refusal> applyCircles(List<Refusal> refused) throws SQLException {
     List<Refusal> others = new ArrayList<>();
     List<Refusal> circle = new ArrayList<>();
@@ -254,7 +298,7 @@ public final class PageTransaction {
       written = writtenBefore;
       removed = removedBefore;
       if (left == circle) {
-        break; // the client does not let go of the values
+        break; // the rows can't be given temporary values
       }
       others.addAll(left);
       Set<Change> out = Set.copyOf(changesOf(left));

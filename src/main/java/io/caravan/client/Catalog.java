@@ -85,10 +85,35 @@ public record Catalog(Map<String, Table> tables) {
           from pg_catalog.pg_index i
           where i.indrelid = named.id and (i.indisunique or i.indisexclusion)
         ),
-        'parents', (
-          select coalesce(pg_catalog.json_agg(distinct f.confrelid::bigint), '[]')
+        'foreignKeys', (
+          select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+            'table', pg_catalog.format('%I.%I', n.nspname, p.relname),
+            'parents', (
+              select pg_catalog.json_agg(part.id::bigint)
+              from (select f.confrelid as id union select relid::oid from pg_catalog.pg_partition_tree(f.confrelid)) as part
+            ),
+            'columns', pair.columns,
+            'isVisible', pair.are_equal and pg_catalog.has_table_privilege(f.confrelid, 'select')
+              and not pg_catalog.row_security_active(f.confrelid)) order by f.oid), '[]')
           from pg_catalog.pg_constraint f
+          join pg_catalog.pg_class p on p.oid = f.confrelid
+          join pg_catalog.pg_namespace n on n.oid = p.relnamespace
+          cross join lateral (
+            select
+              pg_catalog.json_agg(pg_catalog.json_build_object(
+                'column', a.attname,
+                'referenced', r.attname,
+                'equality', pg_catalog.format('operator(%I.%s)', s.nspname, o.oprname))) as columns,
+              pg_catalog.bool_and(o.oprname = '=') as are_equal
+            from rows from (pg_catalog.unnest(f.conkey), pg_catalog.unnest(f.confkey), pg_catalog.unnest(f.conpfeqop)) as u (attnum, referenced, operator)
+            join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = u.attnum
+            join pg_catalog.pg_attribute r on r.attrelid = f.confrelid and r.attnum = u.referenced
+            join pg_catalog.pg_operator o on o.oid = u.operator
+            join pg_catalog.pg_namespace s on s.oid = o.oprnamespace
+          ) as pair
           where f.conrelid = named.id and f.contype = 'f'
+            and coalesce(pg_catalog.to_jsonb(f) ->> 'conenforced', 'true') = 'true'
+            and not exists (select from pg_catalog.pg_constraint w where w.oid = f.conparentid and w.conrelid = f.conrelid)
         ),
         'cascades', exists (
           select from pg_catalog.pg_constraint f

@@ -260,6 +260,14 @@ public final class Statements {
                         matches(target, "x.key")));
   }
 
+  /**
+   * Finds the rows that reference what neither the client has nor the changes bring. Parameter: the
+   * changes. Returns their keys as JSON. Empty where the mapping fills no foreign key.
+   */
+  public Optional<String> orphans(Target target) {
+    return new Orphans(this).of(target).map(query -> UNMOVED + "\n" + query);
+  }
+
   private String changes(List<Target> removing, List<Target> writing, boolean moves) {
     StringBuilder sql = new StringBuilder();
     List<String> written = new ArrayList<>();
@@ -432,7 +440,7 @@ public final class Statements {
   }
 
   /** The rows that a target takes in: k0, …, v0, … and key, as it is noted. */
-  private String brought(Target target) {
+  String brought(Target target) {
     Source source = sources.get(target.source());
     Table table = table(target);
     StringBuilder select = new StringBuilder("select ");
@@ -518,7 +526,7 @@ public final class Statements {
                 notElsewhere(target, "o.key"));
   }
 
-  /** A row that another target of the same table has stays. */
+  /** Keeps the rows that another target of the same table has, too. */
   private String notElsewhere(Target target, String key) {
     String others =
         all.stream()
@@ -579,11 +587,16 @@ public final class Statements {
     return target.keyColumns(sources.get(target.source()).key());
   }
 
+  /** The columns of the table that a target fills: those of the key, and then the others. */
+  List<String> columns(Target target) {
+    return Stream.concat(keyColumns(target).stream(), target.columns().keySet().stream()).toList();
+  }
+
   private String number(Target target) {
     return "'%d'::bigint".formatted(numbers.get(target));
   }
 
-  private Table table(Target target) {
+  Table table(Target target) {
     return catalog.tables().get(target.table());
   }
 

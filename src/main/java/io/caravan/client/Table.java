@@ -1,7 +1,10 @@
 package io.caravan.client;
 
+import static java.util.stream.Collectors.toSet;
+
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A table of a client, as its database's catalog describes it.
@@ -11,7 +14,7 @@ import java.util.Map;
  * @param name as SQL names it, with its schema
  * @param columns by name
  * @param indexes that keep values unique, and exclusion constraints
- * @param parents the ids of the tables that it references
+ * @param foreignKeys by which it references other tables, or itself
  * @param cascades whether the removal of a row touches rows that reference it
  * @param defers whether constraints may be checked as late as at the commit
  * @param isSecured whether row security applies to the hub's role
@@ -23,11 +26,16 @@ public record Table(
     String name,
     Map<String, Column> columns,
     List<Index> indexes,
-    List<Long> parents,
+    List<ForeignKey> foreignKeys,
     boolean cascades,
     boolean defers,
     boolean isSecured,
     boolean hidesRows) {
+
+  /** The ids of the tables that it references. */
+  Set<Long> parents() {
+    return foreignKeys.stream().flatMap(key -> key.parents().stream()).collect(toSet());
+  }
 
   /**
    * A column.
@@ -64,4 +72,25 @@ public record Table(
    * @param computes whether it looks at expressions over its columns
    */
   public record Index(List<String> columns, boolean isKey, boolean isLate, boolean computes) {}
+
+  /**
+   * What lets a row in only where another row is there.
+   *
+   * @param table the name of the other row's table, as SQL has it
+   * @param parents the ids of that table and of its partitions
+   * @param columns of the foreign key
+   * @param isVisible whether the hub's role can see by itself if the other row is there
+   */
+  public record ForeignKey(
+      String table, List<Long> parents, List<Reference> columns, boolean isVisible) {}
+
+  /**
+   * A column of a foreign key.
+   *
+   * @param column of the table that references
+   * @param referenced the column of the other table
+   * @param equality the operator that compares the other table's column with this one, with its
+   *     schema
+   */
+  public record Reference(String column, String referenced, String equality) {}
 }
