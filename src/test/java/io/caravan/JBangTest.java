@@ -23,6 +23,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
 
 /**
  * {@code camel run --dev}, on the project's own folder as it is after a build, and the databases of
@@ -30,16 +32,28 @@ import org.junit.jupiter.api.Test;
  */
 @Tag("slow")
 class JBangTest {
-  private static final Path LOG = Path.of("target/jbang.log");
+  private static final int LAST_LINES = 60;
+
+  /** Of what went wrong in another process, its log tells more than the assertion. */
+  @RegisterExtension
+  final TestExecutionExceptionHandler withLog =
+      (context, error) -> {
+        List<String> lines = log().lines().toList();
+        String last =
+            String.join("\n", lines.subList(Math.max(0, lines.size() - LAST_LINES), lines.size()));
+        throw new AssertionError(error.getMessage() + "\nCamel said last:\n" + last, error);
+      };
 
   private final Map<String, Database> databases = new LinkedHashMap<>();
   private Path project;
+  private Path log;
   private Process camel;
 
   @BeforeEach
   void aProjectFolder() throws IOException {
     project = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "jbang");
     FileUtils.copyDirectoryToDirectory(Path.of("routes").toFile(), project.toFile());
+    log = Files.createFile(project.resolve("camel.log"));
     Path jar = Files.createDirectories(project.resolve("target")).resolve("caravan.jar");
     ToolProvider.findFirst("jar")
         .orElseThrow()
@@ -167,12 +181,12 @@ class JBangTest {
     List<String> arguments = new ArrayList<>(List.of("run", "application.properties"));
     arguments.addAll(List.of(options));
     arguments.add("--logging-color=false");
-    camel = JBang.start(project, LOG, arguments.toArray(String[]::new));
+    camel = JBang.start(project, log, arguments.toArray(String[]::new));
   }
 
-  private static String log() {
+  private String log() {
     try {
-      return Files.readString(LOG);
+      return Files.readString(log);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
