@@ -4,12 +4,15 @@ import io.caravan.Caravan;
 import io.caravan.HubProcess;
 import io.caravan.Postgres.Database;
 import java.time.Duration;
+import java.util.stream.IntStream;
 
 /** One hub with very many clients, each a schema in one database. */
 final class ManyClients implements Section {
   private static final int ROWS = 100;
   // A client is compared once a minute at most; nothing is done less often.
   private static final Duration IDLE = Duration.ofMinutes(2);
+  // As long as a hub that has nothing to do wakes its clients now and then.
+  private static final Duration REST = Duration.ofSeconds(15);
   private static final String SCHEMA =
       """
       create schema c%1$d;
@@ -50,25 +53,10 @@ final class ManyClients implements Section {
 
       idle(stage, hub, size);
 
-      CommitRecords inCentral = stage.commitsInCentral();
-      CommitRecords inClients = stage.commitsInClients();
-      caravan.central().execute("update users set name = 'one for all' where id = 1");
-      Waiting.until(
-          "all have the change", () -> clients.value(allNames(options.many())).equals(all));
+      new Change(stage, caravan, clients, hub, options.many()).report("a first change", size);
       Footprint.size(stage, hub, size);
-      long began =
-          inCentral
-              .read()
-              .get(Long.valueOf(caravan.central().value("select xmin from users where id = 1")));
-      double[] millis = new double[options.many()];
-      var commits = inClients.read();
-      for (int n = 1; n <= options.many(); n++) {
-        long xid =
-            Long.parseLong(clients.value("select xmin from c%d.users where id = 1".formatted(n)));
-        millis[n - 1] = (commits.get(xid) - began) / 1e3;
-      }
-      size.add("caravan", "ms until half of them have a change", Sample.of(millis).median());
-      size.add("caravan", "ms until all of them have it", Sample.of(millis).max());
+      Footprint.rest(REST);
+      new Change(stage, caravan, clients, hub, options.many()).report("a later change", size);
       hub.stop();
     }
     size.print();
@@ -107,18 +95,52 @@ final class ManyClients implements Section {
     return clients;
   }
 
-  /** A query that counts the clients that have the change. */
-  private static String allNames(int count) {
-    StringBuilder union = new StringBuilder();
-    for (int n = 1; n <= count; n++) {
-      union
-          .append(n == 1 ? "" : " union all ")
-          .append("select name from c" + n + ".users where id = 1");
-    }
-    return "select count(*) from (" + union + ") as u where name = 'one for all'";
-  }
-
   private static double seconds(long since) {
     return (System.nanoTime() - since) / 1e9;
+  }
+
+  /** One change of a row, for all clients. */
+  private record Change(Stage stage, Caravan caravan, Database clients, HubProcess hub, int count) {
+
+    /** How long it takes, and what it takes of the cores. */
+    void report(String name, Report.Case report) {
+      CommitRecords inCentral = stage.commitsInCentral();
+      CommitRecords inClients = stage.commitsInClients();
+      double ofClients = Processes.cpuSeconds(stage.clientServer().pid());
+      double ofHub = Processes.cpuSeconds(hub.pid());
+      long steps = steps();
+
+      caravan.central().execute("update users set name = '" + name + "' where id = 1");
+      Waiting.until("all have " + name, () -> steps() == steps + count);
+
+      report
+          .add(
+              "caravan",
+              "s of a core for the hub, " + name,
+              Processes.cpuSeconds(hub.pid()) - ofHub)
+          .add(
+              "caravan",
+              "s of a core for the clients' server, " + name,
+              Processes.cpuSeconds(stage.clientServer().pid()) - ofClients);
+      long began = inCentral.read().get(xid(caravan.central(), "users"));
+      var commits = inClients.read();
+      Sample millis =
+          Sample.of(
+              IntStream.rangeClosed(1, count)
+                  .mapToDouble(n -> (commits.get(xid(clients, "c" + n + ".users")) - began) / 1e3)
+                  .toArray());
+      report
+          .add("caravan", "ms until half of them have " + name, millis.median())
+          .add("caravan", "ms until all of them have " + name, millis.max());
+    }
+
+    /** Which are fewer to ask for than all the clients' rows. */
+    private long steps() {
+      return Long.parseLong(clients.value("select sum(step) from caravan.cursor"));
+    }
+
+    private static long xid(Database database, String table) {
+      return Long.parseLong(database.value("select xmin from " + table + " where id = 1"));
+    }
   }
 }
