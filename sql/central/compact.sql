@@ -1,12 +1,12 @@
 -- Compaction: the change log holds one entry a key, however long a client is away, and what is recent.
 --
--- An entry is superseded when a newer one of its key is in the log, or a newer TRUNCATE of its source: whoever has not
--- seen the old one has not seen the new one either. One that was written to send the key once more supersedes only others of
--- that kind: a writer may be about to commit a change that is older by its id. Whoever has seen a newer one than that has
--- got the row as it was after it was to be sent once more. Finding them takes a pass over the log, which is made only when
--- the log has grown to twice what the last pass left: a few microseconds a change, whatever its size. No index on
--- the key is needed, which each write would have to pay for. The entries go in small batches, which the pass makes: a row
--- for each entry that is about to go would cost more than the entry.
+-- An entry is superseded when a newer one of its key is in the log, or a newer TRUNCATE of its source: whoever has not seen
+-- the old one has not seen the new one either. An entry that says `again` supersedes only other entries that say so: a
+-- writer may be about to commit a change with a smaller id. A change also supersedes the older entries that say `again`:
+-- whoever has read that change has read the row as it was after them. Finding superseded entries takes a pass over the log,
+-- a few microseconds a change. It is made only when the log has grown to twice what the last pass left. No index on the key
+-- is needed, which each write would have to pay for. The entries go in small batches, which the pass makes: a row for each
+-- entry that is about to go would cost more than the entry.
 
 -- The ids of all superseded entries.
 create or replace function caravan_internal.find_superseded()
@@ -32,8 +32,9 @@ as $$
   where n.id is null or c.id < t.id
 $$;
 
--- The entries up to `upto` of keys that are gone from their source. Not those that a transaction may be older than which is
--- still open, or prepared: a cursor has the oldest one in its snapshot, and would be taken for one from before the deletion.
+-- The entries up to `upto` of keys that are gone from their source. Without those that are not older than every transaction
+-- that is still open or prepared: a cursor that is read now has the oldest open one in its snapshot, and would seem to be
+-- from before the deletion.
 create or replace function caravan_internal.find_gone(upto bigint)
 returns setof caravan.change
 language plpgsql

@@ -211,7 +211,7 @@ begin
     and d.state in ('retrying', 'open');
   if not found then
     raise exception '% has no open dead letter % %', client, source, key
-      using errcode = 'no_data_found', hint = 'table caravan.dead_letters';
+      using errcode = 'no_data_found', hint = 'See the view caravan.dead_letters.';
   end if;
 end
 $$;

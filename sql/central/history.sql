@@ -18,11 +18,11 @@ begin
 end
 $$;
 
--- Notes which history this is, before anything is read from it. Two things are not to be seen in the epoch, and would cost
--- every client an initial load if they were: that the server was started again, perhaps with a copy of its files from before; and
--- so a start is a watermark, which no cursor knows that another start has given out. And what was kept in another history,
--- from which a dump came, has transaction ids that mean nothing here, or will come to mean something: all clients are
--- compared with this one from its beginning, and need none of it.
+-- Notes which history this is, before anything is read from it. The epoch does not tell one start of the server from
+-- another: else each start would cost every client an initial load. But a server may be started with an older copy of its
+-- files. So each start is noted as a watermark, which is unknown to cursors that another start gave out. And what a dump
+-- brings from another history has transaction ids that mean nothing here, or will come to mean something else. Clients need
+-- none of it, because they are compared with this history from its beginning.
 -- Whoever starts to read waits until this is noted, and committed.
 -- Relies on: PostgreSQL's JDBC driver gives out a result only when its transaction was committed.
 create or replace function caravan_internal.note_history()

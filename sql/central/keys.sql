@@ -1,6 +1,6 @@
 -- The key and the columns of a source: which a table has, of which types, and whose code their values need.
 
--- What track has checked and found about a table. Raises an error with a hint where it can't be a source.
+-- The columns of a table's primary key. Raises an error with a hint if the table can't be a source.
 create or replace function caravan_internal.primary_key(source regclass)
 returns text[]
 language plpgsql

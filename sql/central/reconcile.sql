@@ -30,9 +30,9 @@ begin
 end
 $$;
 
--- Has a client compared with central: all that it maps, or one source, or one key of it. Differences are repaired, unless
--- it is a dry run. Returns the runs, rows of caravan.reconciliation. For a client of which no hub has told yet, as when it
--- has just been started, the request waits until one does.
+-- Has a client compared with central: all that it maps, or one source, or one key of it. Differences are repaired, unless it
+-- is a dry run. Returns the runs, rows of caravan.reconciliation. If no hub has registered the client yet, for instance
+-- because it has just been started, the request stays queued until one does.
 create or replace function caravan.reconcile(
   client text, source text default null, key jsonb default null, dry_run boolean default false
 )
@@ -59,17 +59,17 @@ begin
       insert into caravan.reconciliation (client, source, target, reason, key, dry_run)
       values (reconcile.client, coalesce(reconcile.source, '*'), '*', 'request', reconcile.key, reconcile.dry_run)
       returning id;
-    raise warning 'no hub has told of a client % yet: the request waits for it', client;
+    raise warning 'no hub has registered a client % yet: the request stays queued until one does', client;
   elsif not found then
     raise exception 'no hub maps % to the client %', source, client
-      using errcode = 'no_data_found', hint = 'table caravan.verification';
+      using errcode = 'no_data_found', hint = 'See the table caravan.verification.';
   end if;
   perform caravan_internal.ask_hub('reconcile');
 end
 $$;
 comment on function caravan.reconcile is 'Has a client compared with central, and what differs repaired';
 
--- Lets a run repair, though much differs. It compares once more before.
+-- Lets a waiting run repair, however much differs. The run first compares again.
 create or replace function caravan.confirm(run bigint)
 returns void
 language plpgsql
@@ -81,12 +81,13 @@ begin
   set state = 'requested', confirmed = true, checkpoint = null, ended_at = null
   where r.id = confirm.run and r.state = 'waiting';
   if not found then
-    raise exception 'the run % does not wait', run using errcode = 'no_data_found', hint = 'table caravan.reconciliations';
+    raise exception 'the run % does not wait for a person', run
+      using errcode = 'no_data_found', hint = 'See the view caravan.reconciliations.';
   end if;
   perform caravan_internal.ask_hub('reconcile');
 end
 $$;
-comment on function caravan.confirm is 'Lets a run repair, though much differs';
+comment on function caravan.confirm is 'Lets a waiting run repair, however much differs';
 
 -- Stops a run, or one that waits. What it has sent already is applied.
 create or replace function caravan.stop(run bigint)
@@ -100,7 +101,8 @@ begin
   set state = 'stopped', ended_at = clock_timestamp(), checkpoint = null
   where r.id = stop.run and r.state in ('requested', 'running', 'waiting');
   if not found then
-    raise exception 'the run % has ended', run using errcode = 'no_data_found', hint = 'table caravan.reconciliations';
+    raise exception 'there is no run % that could be stopped', run
+      using errcode = 'no_data_found', hint = 'See the view caravan.reconciliations.';
   end if;
   delete from caravan_internal.suspect s where s.run = stop.run;
 end

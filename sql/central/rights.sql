@@ -12,7 +12,8 @@ declare
   called regprocedure;
   role text;
 begin
-  -- See capture.sql; and rows.sql: these find only what their caller may read. Some are of a Caravan without rooms.
+  -- See capture.sql; and rows.sql: these find only what their caller may read. Some were made before there was a schema
+  -- caravan_internal.
   for called in
     select oid from pg_proc
     where pronamespace in ('caravan'::regnamespace, 'caravan_internal'::regnamespace) and prorettype <> 'trigger'::regtype
@@ -63,7 +64,7 @@ begin
     elsif to_regclass(before.view) is not null then
       execute format('grant select on %s to %s', before.view, before.role);
     else
-      raise warning '% was granted what is no longer there: %', before.role, coalesce(before.function, before.view);
+      raise warning '% had a grant on %, which no longer exists', before.role, coalesce(before.function, before.view);
     end if;
   end loop;
 end

@@ -6,8 +6,8 @@ declare
 begin
   for role, what in
     values ('caravan_hub', 'May run what Caravan''s hub needs; grant it to the user that the hub connects as'),
-      ('caravan_limited_hub', 'The same but for what it reads: that is what caravan.allow grants'),
-      ('caravan_operator', 'May look after Caravan: read its tables, replay and give up dead letters')
+      ('caravan_limited_hub', 'Like caravan_hub, but limited to the sources and clients that caravan.allow grants'),
+      ('caravan_operator', 'May look after Caravan: read its tables, replay and give up dead letters, reconcile clients')
   loop
     if to_regrole(role) is null then
       begin
@@ -16,7 +16,7 @@ begin
       exception
         when insufficient_privilege then
           raise warning 'there is no role %, and % may not make it', role, current_user
-            using hint = format('An administrator does: create role %I nologin. Then install Caravan again.', role);
+            using hint = format('Have an administrator run: create role %I nologin. Then install Caravan again.', role);
       end;
     end if;
   end loop;

@@ -25,8 +25,9 @@ as $$
 $$;
 comment on function caravan_internal.descriptions is 'The sources with their keys and columns';
 
--- What a page says of its sources. Called when their rows are found: whoever tracks a source with other columns changes
--- what finds its rows at once, and also for a query that began before and sees the old columns in caravan.source.
+-- These sources as a page describes them, for caravan_internal.source_of_run. Whoever tracks a source with other columns
+-- replaces the functions that find its rows. A query that began before finds the new functions, but the old columns in
+-- caravan.source: for that query this raises an error.
 create or replace function caravan_internal.describe(names text[])
 returns jsonb
 language plpgsql

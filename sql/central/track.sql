@@ -113,7 +113,7 @@ begin
   end loop;
   perform caravan_internal.make_columns_of();
 
-  -- Writers to a source that a Caravan without rooms has made call these.
+  -- Sources that were made before there was a schema caravan_internal call these when somebody writes to them.
   if not exists (
     select
     from caravan.source s

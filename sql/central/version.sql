@@ -133,8 +133,8 @@ as $$
   select exists (select from begun)
 $$;
 
--- Locks tables all at once, and without holding up those who write to them while it waits for one who does: then it lets go
--- for a moment, and tries again.
+-- Locks tables all at once. While it waits for a writer, others who want to write queue behind it: so it gives up after a
+-- moment, and tries again.
 create function caravan_internal.lock_calmly(tables regclass[], mode text)
 returns void
 language plpgsql

@@ -32,7 +32,7 @@ begin
     end if;
     chosen := caravan_internal.due_run(client, scheduled_at, percent);
   elsif chosen.hub <> hub and chosen.alive_at between clock_timestamp() - patience and clock_timestamp() then
-    return;  -- in the future: it rests at a hub of an older release
+    return;  -- its hub is alive. An alive_at in the future is a rest, as an older release noted it: that run is taken over
   end if;
   if chosen.id is null then
     return;
@@ -59,7 +59,7 @@ comment on function caravan_internal.claim_run is 'The run that a hub is to work
 
 -- Notes that a hub goes on with a run; first of all in each transaction that writes for the run. `step` grows; null: the run
 -- is no longer this hub's, because another one has gone on with it, or somebody has stopped it.
---   checkpoint  from where another hub could go on; null: from where it could until now, and failures before that count on
+--   checkpoint  from where another hub could go on; null: the last checkpoint stays, and so does the count of failures
 --   rested      how long the run has rested since the last time; that was no work
 --   awaited     whether somebody waits for another run of the client
 create or replace function caravan_internal.keep_on(

@@ -63,7 +63,7 @@ end
 $$;
 comment on function caravan_internal.finish_run is 'Ends a run that has come through';
 
--- A run could not go on. It is tried again, but not for ever.
+-- A run failed. It is tried again; the fifth failure since its last checkpoint ends it.
 create or replace function caravan_internal.run_failed(run bigint, hub text, cause text)
 returns void
 language sql

@@ -1,7 +1,7 @@
 -- The keys that a run suspects to differ, and what is decided about them.
 
--- Keys of a list, arrays of text, as they are in the log; null where it can't be one of the source's. With the settings of
--- those who write the log.
+-- Turns a key of a list, an array of texts, into the form that keys have in the log; null if it can't be a key of the
+-- source. Has the same settings as the functions that write the log.
 create or replace function caravan_internal.typed_key(source int, key jsonb)
 returns jsonb
 language plpgsql

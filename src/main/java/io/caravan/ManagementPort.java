@@ -15,9 +15,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Looks at the port for health and metrics before Camel opens it. Camel goes on unseen where it
- * cannot be opened, and serves everybody who can reach it. The hub ends in both cases, with a line
- * that says what to change.
+ * Checks the port for health and metrics before Camel opens it. Camel itself would run without a
+ * port that cannot be opened, and would serve everybody who can reach an open one. The hub ends
+ * instead, with a line that says what to change. Where {@code caravan.management.required} is
+ * false, it runs without a port that cannot be opened.
  */
 final class ManagementPort extends MainListenerSupport {
   private static final Logger LOG = LoggerFactory.getLogger("caravan.management");
@@ -69,7 +70,7 @@ final class ManagementPort extends MainListenerSupport {
                   .formatted(host));
     } catch (IOException e) {
       return Optional.of(
-          "CARAVAN_MANAGEMENT_HOST (caravan.management.host) is %s, and that is no address of this machine: %s"
+          "CARAVAN_MANAGEMENT_HOST (caravan.management.host) is %s, which cannot be resolved: %s. Set it to a name or an address of this machine"
               .formatted(host, e.getMessage()));
     }
   }
@@ -81,7 +82,7 @@ final class ManagementPort extends MainListenerSupport {
       return Optional.empty();
     } catch (IOException e) {
       return Optional.of(
-          "The port %d on %s cannot be opened for health and metrics: %s. Choose another one by CARAVAN_MANAGEMENT_PORT (caravan.management.port), or none by CARAVAN_MANAGEMENT=false"
+          "The port %d on %s cannot be opened for health and metrics: %s. Set CARAVAN_MANAGEMENT_PORT (caravan.management.port) to another port, or CARAVAN_MANAGEMENT=false to have none"
               .formatted(port, host, e.getMessage()));
     }
   }

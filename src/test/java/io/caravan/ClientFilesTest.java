@@ -103,7 +103,7 @@ class ClientFilesTest {
         .untilAsserted(
             () ->
                 assertThat(String.valueOf(health().get("blog")))
-                    .contains("state=paused", "the mapping is not JSON, in its line 1"));
+                    .contains("state=paused", "line 1 of the mapping is not JSON"));
   }
 
   @Test
@@ -223,8 +223,7 @@ class ClientFilesTest {
         .untilAsserted(
             () ->
                 assertThat(String.valueOf(health().get("blog")))
-                    .contains(
-                        "state=paused", "the mapping is neither YAML nor JSON, in its line 1"));
+                    .contains("state=paused", "line 1 of the mapping is neither YAML nor JSON"));
   }
 
   private List<String> routeIds() {

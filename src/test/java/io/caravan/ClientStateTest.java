@@ -106,7 +106,8 @@ class ClientStateTest {
 
     awaitPausedAndTriedAgain();
 
-    assertThat((String) state().get("why")).contains("the column \"id\" is fed twice");
+    assertThat((String) state().get("why"))
+        .contains("the column \"id\" is in \"key\" and in \"columns\"");
   }
 
   @Test

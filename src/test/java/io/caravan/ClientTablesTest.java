@@ -90,7 +90,7 @@ class ClientTablesTest extends WithBlog {
     loginAsRole();
     caravan.start();
     awaitPaused(
-        "Let an owner run: grant select, insert, update, delete on caravan.replicated to " + role);
+        "Have an owner run: grant select, insert, update, delete on caravan.replicated to " + role);
 
     blog.execute(statementsForAnOwner());
 

@@ -229,8 +229,8 @@ class SearchPathTest {
       assertThat(hub.reconcile(", dry_run => true"))
           .isEqualTo(
               "done: 100 compared, 0 missing, 1 stale, 0 surplus, 0 local, 0 repaired, 0 skipped"
-                  + "; column span was not compared: casts to the type public.span may be anybody's"
-                  + "; column other was not compared: casts to the type public.span may be anybody's");
+                  + "; column span was not compared: anybody may have defined casts to the type public.span"
+                  + "; column other was not compared: anybody may have defined casts to the type public.span");
     }
   }
 

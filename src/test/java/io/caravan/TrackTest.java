@@ -761,7 +761,7 @@ class TrackTest {
         central.execute("select caravan.track('users', '{email}')");
 
         assertThat(catchThrowable(() -> new Reader("public.users").next(Reading.on(hub))))
-            .hasMessageContaining("central's sources change all the time");
+            .hasMessageContaining("central's sources changed during each attempt to read");
       }
     }
 

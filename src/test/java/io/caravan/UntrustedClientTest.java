@@ -73,7 +73,7 @@ class UntrustedClientTest {
 
     caravan.start();
 
-    awaitPaused("its cursor has no snapshot");
+    awaitPaused("the client's cursor has no valid snapshot");
     central("update users set name = 'Countess' where id = 1");
     awaitInStep("shop");
   }
@@ -92,7 +92,7 @@ class UntrustedClientTest {
 
     caravan.start();
 
-    awaitPaused("its cursor has no snapshot");
+    awaitPaused("the client's cursor has no valid snapshot");
     central("update users set name = 'Countess' where id = 1");
     awaitInStep("shop");
   }

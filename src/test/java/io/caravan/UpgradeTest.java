@@ -72,7 +72,7 @@ class UpgradeTest extends WithBlog {
       }
       assertThat(log.lines())
           .contains(
-              "INFO central is of an older release%s: brought to version %d"
+              "INFO central is of an older release%s: the hub has installed version %d"
                   .formatted(older.said, Installation.VERSION))
           .noneMatch(line -> line.contains("rows of public."));
       LoggerFactory.getLogger(UpgradeTest.class)

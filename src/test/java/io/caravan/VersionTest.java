@@ -170,7 +170,8 @@ class VersionTest extends WithBlog {
       }
       assertThat(log.lines())
           .containsExactly(
-              "INFO central is of an older release: brought to version " + Installation.VERSION);
+              "INFO central is of an older release: the hub has installed version "
+                  + Installation.VERSION);
     } finally {
       hubs.shutdownNow();
     }

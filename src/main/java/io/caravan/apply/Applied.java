@@ -23,8 +23,9 @@ public record Applied(
     /** The client stands elsewhere, and nothing was written: another hub serves it. */
     STALE,
     /**
-     * The client stands elsewhere, and nothing was written: the hub itself has moved it, for one of
-     * its tables was made again. The page is to be read from there.
+     * The client stands elsewhere, and nothing was written: its cursor has moved since the page was
+     * read, for instance because one of its tables was made again. The next page is to be read from
+     * there.
      */
     MOVED,
     /**

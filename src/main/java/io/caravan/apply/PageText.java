@@ -19,8 +19,8 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * A page of changes as central has written it. The rows stay the text that they are: what is taken
- * from it are pieces of that text.
+ * A page of changes, as {@code io.caravan.read.PageWriter} writes it. Its rows stay text: whatever
+ * is taken from a page is a piece of that text.
  */
 public final class PageText {
   private static final ObjectMapper JSON =
@@ -43,9 +43,9 @@ public final class PageText {
   private boolean isLoading;
 
   /**
-   * A page as {@code caravan_internal.read} returns it.
+   * A page as {@code io.caravan.read.PageWriter} writes it.
    *
-   * @throws IllegalArgumentException if it is none
+   * @throws IllegalArgumentException if the text is not a page
    */
   public PageText(String text) {
     this.text = text;
@@ -123,7 +123,7 @@ public final class PageText {
    * @param mayGrow whether the page may be read again with more of them
    */
   public PageTransaction.Others others(boolean mayGrow) {
-    // A page of a window leaves out what is loaded; the last one of an initial load says it.
+    // Only pages of an initial load, the last one included, say what the client is loaded with.
     if (isLoading) {
       return PageTransaction.Others.OF_INITIAL_LOAD;
     }

@@ -228,7 +228,7 @@ public final class ClientFiles implements CamelContextAware {
     String text = String.valueOf(cause.getMessage()).replaceAll("\\s+", " ");
     String line = text.length() > LONGEST_CAUSE ? text.substring(0, LONGEST_CAUSE) + " …" : text;
     return text.startsWith("Property with key [")
-        ? "Camel takes {{…}} for a setting; in an expression, write \\u007b{ for {{. " + line
+        ? "Camel reads {{…}} as a setting; in an expression, write \\u007b{ instead of {{. " + line
         : line;
   }
 

@@ -86,7 +86,10 @@ public final class ClientRoutes implements CamelContextAware {
     return "";
   }
 
-  /** Of routes that there were when it started, Camel's routes forget what they were made of. */
+  /**
+   * The definition of a route. Routes that existed when Camel started no longer have theirs; the
+   * model still does.
+   */
   private NamedNode definition(Route route) {
     return route.getRoute() == null
         ? context

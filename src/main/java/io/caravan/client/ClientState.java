@@ -17,7 +17,7 @@ import org.slf4j.event.Level;
 final class ClientState {
   private static final Duration SHORTEST_PAUSE = Duration.ofMillis(200);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
-  // Central serves all: when it is back, nobody shall have to wait for long.
+  // Retries sooner when central was the cause, because all clients need it.
   private static final Duration LONGEST_PAUSE_FOR_CENTRAL = Duration.ofSeconds(2);
   private static final Duration PAUSE_FOR_ANOTHER_HUB = Duration.ofSeconds(5);
   private static final Duration LONGEST_RUN = Duration.ofSeconds(30);

@@ -27,7 +27,7 @@ public final class ClientTables {
   private static final String ALONE =
       "set local search_path = pg_catalog; select pg_advisory_xact_lock(4990221317402318210)";
   private static final String COMMENT =
-      "comment on schema caravan is 'How far each client here has come (cursor; a deleted row: it is loaded again), and which rows came from central (replicated)'";
+      "comment on schema caravan is 'Kept by Caravan. cursor: how far each client in this database has come; delete a row to have that client loaded again. replicated: which rows came from central'";
 
   // Those of older releases; today a client has none.
   private static final String DROP_FUNCTIONS =
@@ -118,7 +118,7 @@ public final class ClientTables {
   private static Fault askOwner(String role, List<String> statements) {
     return new Fault(
         Fault.TABLES,
-        "Caravan's tables are missing or incomplete here, and the role %s may not change that. Let an owner run: %s; the client goes on by itself."
+        "Caravan's tables in the client's database are missing or incomplete, and the role %s may not change that. Have an owner run: %s; then the client goes on by itself."
             .formatted(role, String.join("; ", statements)));
   }
 

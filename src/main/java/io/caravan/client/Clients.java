@@ -76,8 +76,8 @@ public final class Clients implements CamelContextAware, KeptByClient {
   }
 
   /**
-   * Where a client stands; empty where it is to be asked itself: at first, after a failure, with
-   * another mapping, and now and then, for what somebody does to it from outside.
+   * Where a client stands; empty where the client itself must be asked: at first, after a failure,
+   * with another mapping, and now and then, because somebody may have changed it from outside.
    */
   public Optional<Position> recall(String client, String mapping) {
     return client(client).seen.recall(mapping);

@@ -111,17 +111,17 @@ public record Cursor(
     try {
       parts = JSON.readTree(json);
     } catch (JsonProcessingException e) {
-      throw new Fault(Fault.ANSWER, "its cursor is not JSON");
+      throw broken("is not JSON");
     }
     if (!parts.isObject() || !parts.path("epoch").isTextual()) {
-      throw new Fault(Fault.ANSWER, "its cursor has no epoch");
+      throw broken("has no epoch");
     }
     checkSnapshot(parts.path("snapshot"));
     if (parts.has("window")) {
       JsonNode window = parts.path("window");
       checkSnapshot(window.path("upto"));
       if (!window.path("after").isIntegralNumber() || !window.path("last").isIntegralNumber()) {
-        throw new Fault(Fault.ANSWER, "its cursor has no place in its window");
+        throw broken("has no position in its window");
       }
     }
     Cursor cursor = of(parts);
@@ -230,7 +230,14 @@ public record Cursor(
       }
     }
     if (!isOne) {
-      throw new Fault(Fault.ANSWER, "its cursor has no snapshot");
+      throw broken("has no valid snapshot");
     }
+  }
+
+  private static Fault broken(String what) {
+    return new Fault(
+        Fault.ANSWER,
+        "the client's cursor %s. Delete its row in caravan.cursor, and the client is loaded again"
+            .formatted(what));
   }
 }

@@ -4,8 +4,8 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * Where a client stood when this hub last saw it. It spares a question for as long as nobody else
- * moves the client; and it tells who does.
+ * Where a client stood when this hub last saw it. As long as no other hub moves the client, the
+ * client need not be asked. If another hub does, this shows it.
  */
 final class LastSeen {
   private static final Duration MEMORY = Duration.ofSeconds(10);
@@ -18,8 +18,8 @@ final class LastSeen {
   private long askedAt;
 
   /**
-   * Where it stands; empty where it is to be asked itself: at first, after a failure, with another
-   * mapping, and now and then, for what somebody does to it from outside.
+   * Where it stands; empty where the client itself must be asked: at first, after a failure, with
+   * another mapping, and now and then, because somebody may have changed it from outside.
    */
   synchronized Optional<Position> recall(String mapping) {
     boolean known =

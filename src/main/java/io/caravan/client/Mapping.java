@@ -39,7 +39,7 @@ public record Mapping(List<Target> targets) {
       list = JSON.readTree(json);
     } catch (JsonProcessingException e) {
       throw fault(
-          "the mapping is not JSON, in its line %d: %s"
+          "line %d of the mapping is not JSON: %s"
               .formatted(e.getLocation().getLineNr(), e.getOriginalMessage()),
           HINT);
     }
@@ -70,7 +70,7 @@ public record Mapping(List<Target> targets) {
   private static Target target(JsonNode json) throws Fault {
     for (String name : (Iterable<String>) json::fieldNames) {
       if (!KNOWN.contains(name)) {
-        throw fault("a target has no \"" + name + "\"", "It has " + KNOWN + ".");
+        throw fault("a target has an unknown \"" + name + "\"", "It may have " + KNOWN + ".");
       }
     }
     String source = text(json, "source");

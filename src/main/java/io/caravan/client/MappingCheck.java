@@ -45,7 +45,9 @@ public final class MappingCheck {
     if (target.key().size() != source.key().size()
         || !new HashSet<>(source.key()).equals(new HashSet<>(target.key().values()))) {
       throw wrong(
-          target, "the key of the source is (" + String.join(", ", source.key()) + ")", MEND);
+          target,
+          "its \"key\" does not name the source's key (" + String.join(", ", source.key()) + ")",
+          MEND);
     }
     for (Map.Entry<String, String> entry : target.columns().entrySet()) {
       String type = source.columns().get(entry.getValue());
@@ -137,7 +139,8 @@ public final class MappingCheck {
           throw wrong(
               target, "the table %s has no column \"%s\"".formatted(table.name(), column), MEND);
         } else if (!named.add(column)) {
-          throw wrong(target, "the column \"%s\" is fed twice".formatted(column), MEND);
+          throw wrong(
+              target, "the column \"%s\" is in \"key\" and in \"columns\"".formatted(column), MEND);
         }
       }
     }
@@ -163,7 +166,7 @@ public final class MappingCheck {
       throw wrong(
           target,
           "row-level security may hide rows of " + table.name() + " from the hub",
-          "Let its role bypass it, or give it policies for select and delete that are true for all rows.");
+          "Give the hub's role BYPASSRLS, or give the table policies for select and delete that are true for all rows.");
     }
     long same = mapping.targets().stream().filter(other -> id(other) == table.id()).count();
     if (same > 1 && target.isCentrals()) {
@@ -184,7 +187,7 @@ public final class MappingCheck {
     }
     for (int round = 1; round < tables.size(); round++) {
       for (Table child : tables.values()) {
-        for (Long parent : child.parents()) {
+        for (long parent : child.parents()) {
           if (parent != child.id() && tables.containsKey(parent)) {
             depths.merge(child.id(), depths.get(parent) + 1, Math::max);
           }

@@ -46,7 +46,7 @@ public final class Mappings {
     } catch (JsonProcessingException e) {
       throw new Fault(
           Fault.MAPPING,
-          "the mapping is neither YAML nor JSON, in its line %d: %s. Mend the mapping in the client's file."
+          "line %d of the mapping is neither YAML nor JSON: %s. Mend the mapping in the client's file."
               .formatted(
                   e.getLocation() == null ? 1 : e.getLocation().getLineNr(),
                   e.getOriginalMessage().replaceAll("\\s+", " ")));

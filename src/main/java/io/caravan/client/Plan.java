@@ -102,8 +102,8 @@ public final class Plan {
       Statements made = make(connection, sources);
       for (Target target : made.targets()) {
         try (PreparedStatement statement = connection.prepareStatement(made.upsert(target))) {
-          // Of what else reads a statement, the driver keeps it in the session, which may not be
-          // ours.
+          // This has the server parse the statement. Other ways would leave it prepared in the
+          // session, which a pooler may give to somebody else.
           statement.getParameterMetaData().getParameterType(1);
         } catch (SQLException e) {
           throw titled(target, e);

@@ -116,7 +116,10 @@ public record StoredPosition(
       note.setLong(4, position.step);
       if (note.executeUpdate() == 1 && !remade.isEmpty()) {
         LoggerFactory.getLogger("caravan." + client)
-            .warn("{}: made again, so {} is loaded again", remade.values(), remade.keySet());
+            .warn(
+                "tables {} were made again, so sources {} are loaded again",
+                remade.values(),
+                remade.keySet());
       }
     }
   }

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * A connection of which each transaction begins with settings that end with it. A statement that is
- * a transaction of its own is run in one that begins so.
+ * A connection that makes its settings at the beginning of each transaction, for that transaction
+ * only. A statement in auto-commit mode is run in such a transaction, too.
  */
 final class TransactionSettings {
   private final Connection connection;

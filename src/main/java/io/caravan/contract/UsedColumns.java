@@ -30,7 +30,7 @@ public record UsedColumns(Map<String, String> texts) {
     } catch (JsonProcessingException e) {
       throw new Fault(
           Fault.MAPPING,
-          "the mapping is not JSON, in its line %d: %s"
+          "line %d of the mapping is not JSON: %s"
               .formatted(e.getLocation().getLineNr(), e.getOriginalMessage()));
     }
     return new UsedColumns(texts);

@@ -219,7 +219,7 @@ public final class Gauges implements CamelContextAware, AutoCloseable {
         gauge(
             registry,
             "caravan.verified.age",
-            "Since when the client has not been shown to be equal to central",
+            "How long ago the client was last shown to be equal to central",
             name,
             () -> reconciler.age(client)));
     return meters;

@@ -88,7 +88,7 @@ public final class Installation {
     }
   }
 
-  /** Of many that ask at once, one waits for an answer. */
+  /** Callers ask central one at a time. For a second after a failure, all get that failure. */
   private synchronized void requireOnce() throws SQLException {
     if (failure != null && System.nanoTime() - failedAt < PAUSE_NANOS) {
       throw new SQLException(failure.getMessage(), failure.getSQLState(), failure);
@@ -166,7 +166,7 @@ public final class Installation {
           statement.execute(BECOME_OWNER);
           InstallScript.ofCentral(FOLDER).run(connection);
           connection.commit();
-          LOG.info("{}: brought to version {}", said(found), VERSION);
+          LOG.info("{}: the hub has installed version {}", said(found), VERSION);
         }
       } catch (SQLException e) {
         throw new Fault(

@@ -91,7 +91,8 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   }
 
   /**
-   * Those that are woken when there are changes: the more they are, the less often it is looked.
+   * The clients that are woken when there are changes: the more there are, the less often the hub
+   * looks.
    */
   public void setClients(Clients clients) {
     this.clients = clients;

@@ -194,7 +194,7 @@ final class Watch {
         throw e;
       }
       if (!asleep) {
-        LOG.warn("Nobody rings for changes: {}", e.getMessage());
+        LOG.warn("Central's doorbell can't be used yet, and does not ring: {}", e.getMessage());
       }
       asleep = true;
       return false;

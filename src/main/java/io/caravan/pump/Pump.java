@@ -177,7 +177,7 @@ public final class Pump {
   public void storeBreaches(@Variable("turn") Turn turn) throws CentralFailure {
     deadLetters.store(DeadLetters.ALL, turn.breaches, turn.mostDeadLetters);
     reads.refused(DeadLetters.ALL);
-    log(turn).warn("skipped: {}", told(turn.breaches.get(0)));
+    log(turn).warn("{} changes skipped, e.g. {}", turn.breaches.size(), told(turn.breaches.get(0)));
   }
 
   /** Stores the rows that are too large to be sent as dead letters of this client. */
@@ -189,7 +189,7 @@ public final class Pump {
 
   private static Refusal tooLarge(PageText.Oversized row, int largest) {
     String message =
-        "the row has %,d bytes, and caravan.largestRow lets no more through than %,d"
+        "the row's values have %,d bytes, but caravan.largestRow allows only %,d"
             .formatted(row.bytes(), largest);
     return new Refusal(new Change(row.source(), row.key(), "", false), TOO_LARGE, message);
   }
@@ -260,7 +260,7 @@ public final class Pump {
     deadLetters.store(turn.client, refused, turn.mostDeadLetters);
     reads.refused(turn.client);
     counters.refused(turn.client, refused.size());
-    log(turn).warn("{} refused: {}", refused.size(), told(refused.get(0)));
+    log(turn).warn("{} changes refused, e.g. {}", refused.size(), told(refused.get(0)));
   }
 
   /** Says and counts what has become of the page, and moves on to where the client stands now. */
@@ -290,7 +290,7 @@ public final class Pump {
         turn.enlarge();
         log(turn)
             .info(
-                "{}: rows depend on others, so it is read again with up to {}",
+                "{}: rows depend on later pages, so the page is read again with up to {} changes",
                 turn.page.progress(),
                 turn.pageRows);
       }
@@ -319,9 +319,10 @@ public final class Pump {
   }
 
   /**
-   * Stays for a moment with a client that has all, because what comes next need not wake it then.
-   * Looks once more before the turn ends: a page that came meanwhile has woken nobody who was seen
-   * to run. A turn that has taken long ends all the same, and the next one begins at once.
+   * Waits a moment for more when the client has all changes, because then the next change need not
+   * wake it. Looks once more when the turn has been reported as ended: until then, a new page did
+   * not wake this client. A turn that has taken long ends even if there is more, and the next one
+   * begins at once.
    */
   public void awaitMore(@Variable("turn") Turn turn) {
     if (!turn.hasAll()) {
@@ -345,7 +346,7 @@ public final class Pump {
   }
 
   private static String told(Refusal refusal) {
-    return refusal.change().source() + " " + refusal.change().key() + " " + refusal.message();
+    return refusal.change().source() + " " + refusal.change().key() + ": " + refusal.message();
   }
 
   private Logger log(Turn turn) {

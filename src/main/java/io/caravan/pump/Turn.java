@@ -33,7 +33,8 @@ public final class Turn {
   List<Refusal> breaches = List.of();
   boolean isOne;
   Applied applied;
-  // When the client was last woken, in nanoseconds, or what came without was read.
+  // When the client was last woken, in nanoseconds; or, if it got a page without being woken, when
+  // that was read.
   long wokenAt;
   boolean mayHaveMore;
   boolean isToBegin;

@@ -32,7 +32,7 @@ final class Chains {
   // A client that is further behind reads for itself, and gets many small pages as one.
   private static final int MOST_WINDOWS = 2;
   private static final int MOST_CHARACTERS = 8_000_000;
-  // Of more chains, one is not looked at: each takes a read of its own.
+  // With more chains than this, none is looked at: each would take a read of its own.
   private static final int MOST_LOOKS = 4;
   // Nobody stands any more at the end of a chain whose page nobody has taken by then.
   private static final long PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(1);
@@ -267,7 +267,10 @@ final class Chains {
     return ends.computeIfAbsent(place.chain(), chain -> End.beginningWith(place));
   }
 
-  /** Central does not go on with a chain: it has another history, or tracks a source anew. */
+  /**
+   * Forgets a chain: central does not continue it, because central has another history or tracks a
+   * source again; or no client takes its pages.
+   */
   private void drop(String chain) {
     ends.remove(chain);
     pages

@@ -25,7 +25,7 @@ final class LargestRow {
     }
     if (!bytes.strip().matches("[1-9][0-9]{0,8}") || Integer.parseInt(bytes.strip()) > MOST) {
       throw new IllegalArgumentException(
-          "caravan.largestRow is %s. It is a number of bytes, up to %d; or empty, for a 32nd of the heap."
+          "caravan.largestRow is %s. Set it to a number of bytes, at most %d, or leave it empty for a 32nd of the heap."
               .formatted(bytes, MOST));
     }
     return Integer.parseInt(bytes.strip());

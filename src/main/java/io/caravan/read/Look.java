@@ -15,7 +15,10 @@ public record Look(Found found, String snapshot) {
     PAGE,
     /** Nothing new. */
     NOTHING,
-    /** Nobody knows: no client stands where could be read on. */
+    /**
+     * Not known, because nothing was read: there is no chain, or there are too many; a page still
+     * waits; or central can't be read.
+     */
     UNKNOWN
   }
 

@@ -72,7 +72,7 @@ public final class Reader {
         from = beginning.cursor;
         doubted.addAll(beginning.doubted);
       }
-      throw new SQLException("central's sources change all the time", "55000");
+      throw new SQLException("central's sources changed during each attempt to read", "55000");
     }
   }
 

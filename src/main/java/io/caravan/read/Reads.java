@@ -66,9 +66,9 @@ public final class Reads implements KeptByClient {
   }
 
   /**
-   * All clients are about to be woken, for there may be changes.
+   * All clients are about to be woken, because there may be changes.
    *
-   * @param why who rang; anything else if nobody has rung
+   * @param why the notification that was heard; anything else if there was none
    */
   public void wake(@Body Object why) {
     chains.wake(Listener.PAGE_RING.equals(why) ? lookedAt : System.nanoTime());

@@ -51,7 +51,8 @@ final class Settings {
     try {
       return question.ask();
     } catch (Unset second) {
-      throw new SQLException("central does not keep what is set for its connections", "55000");
+      throw new SQLException(
+          "central does not keep the hub's session settings; a pooler may reset them", "55000");
     }
   }
 
@@ -73,7 +74,8 @@ final class Settings {
 
   private static Map<String, String> checked() {
     Map<String, String> settings = new LinkedHashMap<>();
-    // In another isolation, a query sees sources as they were, and finds rows as they are made now.
+    // At another isolation level, a query would see old descriptions of the sources, but find their
+    // rows by the newest functions.
     settings.put("transaction_isolation", "read committed");
     settings.put("search_path", "pg_catalog, pg_temp");
     settings.put("row_security", "off");

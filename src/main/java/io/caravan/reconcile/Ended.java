@@ -1,8 +1,8 @@
 package io.caravan.reconcile;
 
 /**
- * This hub does not go on with a run: it has come to an end, it rests, or it is another hub's now.
- * Central has noted which.
+ * This hub stops working for a run: the run has ended or waits for a person, another hub works for
+ * it now, or this hub itself stops.
  */
 final class Ended extends Exception {
   private static final long serialVersionUID = 1;

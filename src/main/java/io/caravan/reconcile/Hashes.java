@@ -27,9 +27,9 @@ final class Hashes {
   }
 
   /**
-   * The hash of a key. 16 integers that follow each other have the first 14 bits in common: so the
-   * rows of a bucket are found in an index, and are near each other where rows came in the order of
-   * the key.
+   * The hash of a key. The hashes of 16 consecutive integers have their lowest 14 bits in common:
+   * so the rows of a bucket are found in an index, and are near each other where rows came in the
+   * order of the key.
    */
   static String ofKey(List<String> values, List<String> types, long seed) {
     if (isInteger(types)) {

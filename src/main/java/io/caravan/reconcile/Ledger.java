@@ -143,7 +143,7 @@ final class Ledger {
     write(connection -> call(connection, "select caravan_internal.suspect_noted(?, ?)", run, keys));
   }
 
-  /** Takes those of the keys that the client has noted for surplus which are gone from central. */
+  /** Marks those of the client's noted keys as surplus that are gone from central. */
   void suspectGone(Collection<String> keys) throws SQLException, Ended {
     write(connection -> call(connection, "select caravan_internal.suspect_gone(?, ?)", run, keys));
   }

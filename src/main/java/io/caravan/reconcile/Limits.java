@@ -5,11 +5,11 @@ import java.time.Duration;
 /**
  * Where a run draws its lines.
  *
- * @param few so many rows are not told apart any further
- * @param listed so many rows are listed at once, about
- * @param checked so many keys are checked at once
- * @param checks so often a key is checked that changes all the time
- * @param part so long a side is asked by a run that rests, until another hub could go on from there
+ * @param few up to this many rows are not told apart any further
+ * @param listed about how many rows are listed at once
+ * @param checked how many keys are checked at once
+ * @param checks how often a key that keeps changing is checked
+ * @param part how long a run that rests asks a side before it keeps a checkpoint
  */
 public record Limits(int few, int listed, int checked, int checks, Duration part) {
   /** What suits a heap of 64 MB. */

@@ -122,7 +122,10 @@ final class MappedRows {
         + sourceKey((name, n) -> Statements.quoted(name) + " as \"caravan.s" + n + "\"");
   }
 
-  /** CASE, for what is omitted is what the client refuses, and so may do the expressions here. */
+  /**
+   * A CASE, because the client refuses the omitted rows, and the expressions may fail on them here,
+   * too.
+   */
   private Sql condition(List<String> omitted) {
     String filter = target.isFiltered() ? QuestionMarks.escape(target.where()) : "true";
     return omitted.isEmpty()
@@ -157,7 +160,7 @@ final class MappedRows {
     boolean isSame = type.name().equals(bare);
     if (!type.isTrusted() && !isSame) {
       throw new SQLException(
-          "casts to the type %s may be anybody's".formatted(type.name()), "42846");
+          "anybody may have defined casts to the type %s".formatted(type.name()), "42846");
     } else if (bare == null) {
       return type.comparable("((%s)::%s)::%s".formatted(plain, type.name(), type.exact()));
     } else if (isSame && (column.modifier() == -1 || !type.isTrusted())) {

@@ -119,7 +119,7 @@ public final class Reconciler
     return doorbell.path("op").asText().equals("reconcile");
   }
 
-  /** The clients that nobody here works for; from now on, the caller does. */
+  /** Claims the idle clients for the caller, until {@link #release}. */
   public List<String> claim() {
     return stopping ? List.of() : clients.keySet().stream().filter(worked::add).sorted().toList();
   }
@@ -231,8 +231,8 @@ public final class Reconciler
   }
 
   /**
-   * A run could not go on. It is tried again later, and news is logged. Central counts it, unless
-   * it is only that a database could not be reached.
+   * A run failed; it resumes at the next check. A new cause is logged. Central counts the failure,
+   * and ends the run after too many, unless a database just could not be reached.
    */
   public void failed(@Header("client") String client, @ExchangeException Exception error) {
     Cause cause = Cause.of(error, showsMessages);

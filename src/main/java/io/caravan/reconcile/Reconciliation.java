@@ -586,7 +586,7 @@ final class Reconciliation {
 
   private Ended waiting(boolean isOfAll) throws SQLException, Ended {
     String why =
-        (isOfAll ? "" : "that is of those that were checked; ")
+        (isOfAll ? "" : "only some of the keys that may differ were checked; ")
             + "nothing is repaired without caravan.confirm(%d)".formatted(run.id());
     ledger.end("waiting", why);
     return new Ended(why);

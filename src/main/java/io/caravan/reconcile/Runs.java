@@ -71,7 +71,7 @@ final class Runs {
   }
 
   /**
-   * A run could not go on. It is tried again, but not for ever.
+   * A run failed. It is tried again; the fifth failure since its last checkpoint ends it.
    *
    * @param cause in words
    */

@@ -54,7 +54,7 @@ class CauseTest {
         .startsWith("a value is missing: ")
         .contains("column name, table public.users");
     assertThat(cause("select 'secret'::int", false).message())
-        .isEqualTo("a text is no value of the type (22P02)");
+        .isEqualTo("a text is not a valid value of the type (22P02)");
   }
 
   @Test
