@@ -65,7 +65,7 @@ class ClientFilesTest {
     awaitServed("shop");
     assertThat(whyNotLoaded())
         .contains("clients/blog.camel.yaml: ")
-        .contains("write \\u007b{ for {{");
+        .contains("write \\u007b{ instead of {{");
     assertThat(caravan.hub().getCamelContext().getRegistry().lookupByName("blog")).isNull();
   }
 

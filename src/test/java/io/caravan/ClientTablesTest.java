@@ -270,7 +270,7 @@ class ClientTablesTest extends WithBlog {
 
   private String statementsForAnOwner() {
     String why = (String) state().get("why");
-    return why.substring(why.indexOf("run: ") + 5, why.indexOf("; the client goes on"));
+    return why.substring(why.indexOf("run: ") + 5, why.indexOf("; then the client goes on"));
   }
 
   private void atOnce(int hubs) throws Exception {

@@ -112,7 +112,7 @@ public record Catalog(Map<String, Table> tables) {
             join pg_catalog.pg_namespace s on s.oid = o.oprnamespace
           ) as pair
           where f.conrelid = named.id and f.contype = 'f'
-            and coalesce(pg_catalog.to_jsonb(f) ->> 'conenforced', 'true') = 'true'
+            and pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(f), 'conenforced') is distinct from 'false'
             and not exists (select from pg_catalog.pg_constraint w where w.oid = f.conparentid and w.conrelid = f.conrelid)
         ),
         'cascades', exists (

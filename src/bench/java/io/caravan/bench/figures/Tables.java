@@ -17,6 +17,8 @@ final class Tables {
           "from JSON, where they differ",
           "caravan, rows: central",
           "caravan, rows: shared");
+  private static final List<String> PARTS_OF_LATENCY =
+      List.of("until the hub looks", "a page at a client", "the rest", "from commit to commit");
   private static final String ALL_OF_10 = " until all of 10 clients have them";
   private static final String SECONDS = "s from the first commit in central";
   private static final String UPDATES = "updates/s, tracked column";
@@ -76,6 +78,20 @@ final class Tables {
             .toList());
     beside(page, "read", "µs a page", "the least query", "µs a page");
     beside(page, "load", "seconds", "COPY", "s");
+    page.table(
+        "profile",
+        heading("ms, on average", PARTS_OF_LATENCY.toArray(String[]::new)),
+        figures.cases("profile").stream()
+            .map(
+                what ->
+                    new Row(
+                        what,
+                        PARTS_OF_LATENCY.stream()
+                            .map(
+                                part ->
+                                    Written.value(figures.median("profile", what, part, "ms")))
+                            .toList()))
+            .toList());
     new ComparingTables(figures).into(page);
   }
 
