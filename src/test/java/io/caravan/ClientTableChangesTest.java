@@ -12,6 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Somebody changes a client's tables, or the columns that its mapping names, while it is served.
  */
+@Tag("slow")
 class ClientTableChangesTest extends WithBlog {
   private static final String MEMBERS =
       "create table members (id int primary key, name text, mail text);";
@@ -37,7 +38,6 @@ class ClientTableChangesTest extends WithBlog {
     log.close();
   }
 
-  @Tag("slow")
   @ParameterizedTest
   @ValueSource(strings = {"shared", "central"})
   void aTableThatIsDroppedAndMadeAgainIsFilledAgainThoughNothingChanges(String rows) {
@@ -75,7 +75,6 @@ class ClientTableChangesTest extends WithBlog {
     awaitInStep();
   }
 
-  @Tag("slow")
   @Test
   void aTableThatIsRenamedAwayForANewOneIsFilledAgain() {
     start("shared");

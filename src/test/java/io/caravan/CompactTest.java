@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The change log stays small, however long a client is away. */
+@Tag("slow")
 class CompactTest {
   private static final String LOOKED_AT =
       "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'caravan.change'::regclass";
@@ -30,7 +31,6 @@ class CompactTest {
         """);
   }
 
-  @Tag("slow")
   @Test
   void aMillionUpdatesOfTenThousandKeysLeaveAnEntryAKey() {
     for (int i = 0; i < 100; i++) {

@@ -9,6 +9,7 @@ import java.sql.SQLException;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -18,6 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Central and a client compute the same of equal rows, and see the least difference, though their
  * servers are of different versions and set differently. The hub does not run.
  */
+@Tag("slow")
 class DigestTest {
   private static final String ROWS_READ =
       "select seq_tup_read from pg_stat_user_tables where relname = 'things'";

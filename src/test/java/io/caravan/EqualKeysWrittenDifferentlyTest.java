@@ -2,6 +2,7 @@ package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -10,6 +11,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * A key may be written in more ways than one and still be the same for central. The client ends
  * with the one row, written as central writes it.
  */
+@Tag("slow")
 class EqualKeysWrittenDifferentlyTest extends WithBlog {
   private static final String TYPES =
       """

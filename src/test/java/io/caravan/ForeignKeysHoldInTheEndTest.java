@@ -9,6 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Foreign keys of a client that hold for all that central has never keep a row away for good. */
+@Tag("slow")
 class ForeignKeysHoldInTheEndTest {
   private static final String TEAMS_AND_PLAYERS =
       """
@@ -206,7 +207,6 @@ class ForeignKeysHoldInTheEndTest {
     }
 
     /** Each source fills a parent and a child of the other's. */
-    @Tag("slow")
     @Test
     void holdWhereNoOrderOfTheSourcesIsRight() {
       central.execute(USERS_AND_ORDERS);

@@ -16,9 +16,11 @@ import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What the hub answers over HTTP to those who watch it. */
+@Tag("slow")
 class HealthTest {
   private static final String MEMBERS = "create table members (id bigint primary key, name text)";
   private static final String MAPPING =

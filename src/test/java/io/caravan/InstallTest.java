@@ -12,10 +12,12 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.postgresql.util.PSQLWarning;
 
 /** Who may install Caravan, and which rights it then has. */
+@Tag("slow")
 class InstallTest {
   private static final Path FOLDER = Path.of("sql/central");
   private static final Path VERSION_2 = Path.of("src/test/resources/older/version-2.sql");

@@ -12,6 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** A row that is larger than the hub lets through is a dead letter, and holds up no other. */
+@Tag("slow")
 class LargeRowTest extends WithBlog {
   private static final String MEMBERS =
       "create table members (id int primary key, name text, photo bytea, likes jsonb)";
@@ -118,7 +119,6 @@ class LargeRowTest extends WithBlog {
     awaitSame("points");
   }
 
-  @Tag("slow")
   @Test
   void mayBeLargerThanTheHeapOfTheHub() {
     caravan.set("caravan.largestRow", "");
@@ -154,7 +154,6 @@ class LargeRowTest extends WithBlog {
         "public.users [7] 54000 open");
   }
 
-  @Tag("slow")
   @Test
   void mayHaveBytesOfWhichPostgresCannotWriteTheText() {
     startWith(MEMBERS, MAPPING);

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.caravan.Postgres.Database;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** One row that a client cannot take is a dead letter, whatever it says, and holds up no other. */
+@Tag("slow")
 class OneBadRowTest extends WithBlog {
   private static final String MAPPING =
       """

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What differs between central and a client is found and repaired. */
+@Tag("slow")
 class ReconcileTest {
   private static final String SHARED =
       """
@@ -68,7 +69,6 @@ class ReconcileTest {
         .isEqualTo(List.of(List.of("its own")));
   }
 
-  @Tag("slow")
   @Test
   void itIsDoneOnScheduleAndByOneOfTwoHubs() {
     given(SHARED);
@@ -117,7 +117,6 @@ class ReconcileTest {
   }
 
   /** Another one would wait for two minutes, lest the first one is only slow. */
-  @Tag("slow")
   @Test
   void aRunGoesOnWhenItsHubIsKilled() throws Exception {
     given(SHARED);

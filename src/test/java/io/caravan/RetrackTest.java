@@ -7,11 +7,13 @@ import io.caravan.client.Clients;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A source is tracked otherwise, or its table is dropped, while clients have its rows. */
+@Tag("slow")
 class RetrackTest {
   private static final String USERS =
       """

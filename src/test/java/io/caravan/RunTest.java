@@ -22,6 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * What a comparison of a client with central finds and does, step by step. The hub does not run.
  */
+@Tag("slow")
 class RunTest {
   private static final String SHARED =
       """
@@ -74,7 +75,6 @@ class RunTest {
   }
 
   /** Random drift, with limits so low that the buckets are told apart again and again. */
-  @Tag("slow")
   @ParameterizedTest
   @ValueSource(ints = {100000, 300, 40})
   void randomDriftIsFoundAndRepaired(int listed) throws SQLException {
@@ -464,7 +464,6 @@ class RunTest {
     assertThat(hub.result("1")).isEqualTo(done("3600", 650, 350, 0, 0, 1000));
   }
 
-  @Tag("slow")
   @Test
   void aDigestOfManyRowsWritesNoTemporaryFiles() throws SQLException {
     load(SHARED);

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -16,6 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Several entries of a mapping may fill one table: the partitions of a table, or one source through
  * several filters. None of them takes away what another one brought.
  */
+@Tag("slow")
 class SeveralSourcesOneTableTest {
   private static final String PEOPLE =
       """

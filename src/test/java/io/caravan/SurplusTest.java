@@ -3,11 +3,13 @@ package io.caravan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A running hub finds the rows that a client has and of which the change log says nothing. */
+@Tag("slow")
 class SurplusTest extends WithBlog {
   private static final String MAPPING =
       """

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Two clients that fill the same table would delete each other's rows: one of them is refused. */
+@Tag("slow")
 class TwoClientsOneTableTest extends WithBlog {
   private static final String MEMBERS = "create table members (id int primary key, name text)";
   private static final String MAPPING =

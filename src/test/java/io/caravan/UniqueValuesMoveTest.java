@@ -2,11 +2,13 @@ package io.caravan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Rows exchange values that a client's table has but once, whatever the type of the column is. */
+@Tag("slow")
 class UniqueValuesMoveTest extends WithBlog {
   private static final String TASKS =
       """

@@ -13,9 +13,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** A hub works with a central of its own version, and with no other. */
+@Tag("slow")
 class VersionTest extends WithBlog {
   private static final Path SQL = Path.of("sql/central");
   private static final String MAPPING =
