@@ -87,9 +87,7 @@ final class Tables {
                     new Row(
                         what,
                         PARTS_OF_LATENCY.stream()
-                            .map(
-                                part ->
-                                    Written.value(figures.median("profile", what, part, "ms")))
+                            .map(part -> Written.value(figures.median("profile", what, part, "ms")))
                             .toList()))
             .toList());
     new ComparingTables(figures).into(page);
