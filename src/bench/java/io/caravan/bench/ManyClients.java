@@ -53,10 +53,11 @@ final class ManyClients implements Section {
 
       idle(stage, hub, size);
 
-      new Change(stage, caravan, clients, hub, options.many()).report("a first change", size);
+      Change change = new Change(stage, caravan, clients, hub, options.many());
+      change.report("a first change", size);
       Footprint.size(stage, hub, size);
       Footprint.rest(REST);
-      new Change(stage, caravan, clients, hub, options.many()).report("a later change", size);
+      change.report("a later change", size);
       hub.stop();
     }
     size.print();

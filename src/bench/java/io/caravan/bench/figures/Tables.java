@@ -65,31 +65,15 @@ final class Tables {
             "upsert from JSON, where rows differ",
             "Caravan, `rows: central`",
             "Caravan, `rows: shared`"),
-        figures.cases("apply").stream()
-            .map(
-                what ->
-                    new Row(
-                        what.replaceFirst("a page of ", ""),
-                        WAYS_TO_APPLY.stream()
-                            .map(
-                                way ->
-                                    Written.value(figures.median("apply", what, way, "µs a page")))
-                            .toList()))
+        medians("apply", WAYS_TO_APPLY, "µs a page").stream()
+            .map(row -> new Row(row.label().replaceFirst("a page of ", ""), row.cells()))
             .toList());
     beside(page, "read", "µs a page", "the least query", "µs a page");
     beside(page, "load", "seconds", "COPY", "s");
     page.table(
         "profile",
         heading("ms, on average", PARTS_OF_LATENCY.toArray(String[]::new)),
-        figures.cases("profile").stream()
-            .map(
-                what ->
-                    new Row(
-                        what,
-                        PARTS_OF_LATENCY.stream()
-                            .map(part -> Written.value(figures.median("profile", what, part, "ms")))
-                            .toList()))
-            .toList());
+        medians("profile", PARTS_OF_LATENCY, "ms"));
     new ComparingTables(figures).into(page);
   }
 
@@ -98,15 +82,20 @@ final class Tables {
     page.table(
         section,
         heading(label, other, "Caravan"),
-        figures.cases(section).stream()
-            .map(
-                what ->
-                    new Row(
-                        what,
-                        Stream.of(other, "caravan")
-                            .map(who -> Written.value(figures.median(section, what, who, measure)))
-                            .toList()))
-            .toList());
+        medians(section, List.of(other, "caravan"), measure));
+  }
+
+  /** A row for each case of a section, with a column for each contender. */
+  private List<Row> medians(String section, List<String> contenders, String measure) {
+    return figures.cases(section).stream()
+        .map(
+            what ->
+                new Row(
+                    what,
+                    contenders.stream()
+                        .map(who -> Written.value(figures.median(section, what, who, measure)))
+                        .toList()))
+        .toList();
   }
 
   /** Into README.md: the five figures. */
