@@ -221,11 +221,18 @@ public final class PageTransaction {
     List<Refusal> others = new ArrayList<>();
     List<Refusal> referring = new ArrayList<>();
     refused.forEach(r -> (r.sqlState().equals("23503") ? referring : others).add(r));
+    if (referring.size() < 2) {
+      return refused;
+    }
     List<Refusal> rest = withoutOrphans(referring);
     if (!goIn(rest, referring)) {
       // A row that stays may reference one that is to go.
-      goIn(rest.stream().filter(refusal -> !refusal.change().isGone()).toList(), referring);
-      goIn(rest.stream().filter(refusal -> refusal.change().isGone()).toList(), referring);
+      for (boolean isGone : new boolean[] {false, true}) {
+        List<Refusal> part = rest.stream().filter(r -> r.change().isGone() == isGone).toList();
+        if (part.size() < rest.size()) {
+          goIn(part, referring);
+        }
+      }
     }
     others.addAll(referring);
     return others;
@@ -248,14 +255,14 @@ public final class PageTransaction {
       before = rest.size();
       Set<RowKey> orphans = orphans(changesOf(rest));
       rest = rest.stream().filter(r -> !orphans.contains(RowKey.of(r.change()))).toList();
-    } while (rest.size() < before);
+    } while (rest.size() < before && rest.size() > 1);
     return rest;
   }
 
   private Set<RowKey> orphans(List<Change> changes) throws SQLException {
     Set<RowKey> orphans = new HashSet<>();
     String json = PageText.changes(changes);
-    for (Target target : changes.isEmpty() ? List.<Target>of() : statements.targets()) {
+    for (Target target : statements.targets()) {
       Optional<String> sql = statements.orphans(target);
       if (sql.isPresent()) {
         try (PreparedStatement query = connection.prepareStatement(sql.get())) {

@@ -43,10 +43,6 @@ public record Catalog(Map<String, Table> tables) {
                 where e.oid = t.typelem and e.typtype = 'b' and pg_catalog.has_schema_privilege(e.typnamespace, 'usage')
               )),
             'notNull', a.attnotnull,
-            'references', exists (
-              select from pg_catalog.pg_constraint f
-              where f.conrelid = named.id and f.contype = 'f' and a.attnum = any (f.conkey)
-            ),
             'equality', pg_catalog.format('operator(%I.=)', case t.typtype when 'b' then n.nspname else 'pg_catalog' end)))
           from pg_catalog.pg_attribute a
           cross join lateral (
@@ -94,7 +90,8 @@ public record Catalog(Map<String, Table> tables) {
             ),
             'columns', pair.columns,
             'isVisible', pair.are_equal and pg_catalog.has_table_privilege(f.confrelid, 'select')
-              and not pg_catalog.row_security_active(f.confrelid)) order by f.oid), '[]')
+              and not pg_catalog.row_security_active(f.confrelid)
+              and pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(f), 'conenforced') is distinct from 'false') order by f.oid), '[]')
           from pg_catalog.pg_constraint f
           join pg_catalog.pg_class p on p.oid = f.confrelid
           join pg_catalog.pg_namespace n on n.oid = p.relnamespace
@@ -112,7 +109,6 @@ public record Catalog(Map<String, Table> tables) {
             join pg_catalog.pg_namespace s on s.oid = o.oprnamespace
           ) as pair
           where f.conrelid = named.id and f.contype = 'f'
-            and pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(f), 'conenforced') is distinct from 'false'
             and not exists (select from pg_catalog.pg_constraint w where w.oid = f.conparentid and w.conrelid = f.conrelid)
         ),
         'cascades', exists (

@@ -61,7 +61,7 @@ final class FreeValues {
   private int isLastChoice(String name) {
     Column column = table.columns().get(name);
     return (hasFewValues(column) ? 4 : 0)
-        + (column.references() ? 2 : 0)
+        + (table.references(name) ? 2 : 0)
         + (column.notNull() ? 1 : 0);
   }
 

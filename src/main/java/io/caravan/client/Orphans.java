@@ -6,6 +6,7 @@ import io.caravan.client.Table.ForeignKey;
 import io.caravan.client.Table.Reference;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * Finds the rows of a page that reference a row which neither the client has nor the page brings.
@@ -72,13 +73,14 @@ final class Orphans {
     return condition.toString();
   }
 
-  private String missing(String from, ForeignKey key, Name referenced, Target child) {
+  private String missing(
+      String from, ForeignKey key, Function<Reference, String> referenced, Target child) {
     return key.columns().stream()
         .map(
             pair ->
                 "%s %s %s"
                     .formatted(
-                        referenced.of(pair), pair.equality(), name("b", child, pair.column())))
+                        referenced.apply(pair), pair.equality(), name("b", child, pair.column())))
         .collect(joining(" and ", "not exists (select from " + from + " where ", ")"));
   }
 
@@ -88,9 +90,5 @@ final class Orphans {
     int keys = columns.size() - target.columns().size();
     int place = columns.indexOf(column);
     return rows + "." + (place < keys ? "k" + place : "v" + (place - keys));
-  }
-
-  private interface Name {
-    String of(Reference pair);
   }
 }

@@ -324,10 +324,7 @@ public final class Statements {
     keys.stream()
         .filter(name -> !ONE_WAY_TO_WRITE.contains(table.columns().get(name).type()))
         .forEach(assigned::add);
-    String names =
-        Stream.concat(keys.stream(), columns.stream())
-            .map(Statements::quoted)
-            .collect(joining(", "));
+    String names = columns(target).stream().map(Statements::quoted).collect(joining(", "));
     StringBuilder values = new StringBuilder();
     for (int k = 0; k < keys.size(); k++) {
       values.append(k == 0 ? "" : ", ").append("b.k").append(k);

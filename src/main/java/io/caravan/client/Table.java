@@ -37,6 +37,13 @@ public record Table(
     return foreignKeys.stream().flatMap(key -> key.parents().stream()).collect(toSet());
   }
 
+  /** Whether a column is part of a foreign key. */
+  boolean references(String column) {
+    return foreignKeys.stream()
+        .flatMap(key -> key.columns().stream())
+        .anyMatch(pair -> pair.column().equals(column));
+  }
+
   /**
    * A column.
    *
@@ -49,7 +56,6 @@ public record Table(
    * @param isTrusted whether the casts of its base type can't be anybody's: only a superuser makes
    *     a type like it
    * @param notNull whether it has to have a value
-   * @param references whether it is part of a foreign key
    * @param equality the operator that compares it, with its schema
    */
   public record Column(
@@ -60,7 +66,6 @@ public record Table(
       String exact,
       boolean isTrusted,
       boolean notNull,
-      boolean references,
       String equality) {}
 
   /**
@@ -79,7 +84,8 @@ public record Table(
    * @param table the name of the other row's table, as SQL has it
    * @param parents the ids of that table and of its partitions
    * @param columns of the foreign key
-   * @param isVisible whether the hub's role can see by itself if the other row is there
+   * @param isVisible whether the hub's role can see by itself if a row is refused because the other
+   *     one is not there
    */
   public record ForeignKey(
       String table, List<Long> parents, List<Reference> columns, boolean isVisible) {}
