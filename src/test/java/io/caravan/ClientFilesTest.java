@@ -5,9 +5,15 @@ import static org.awaitility.Awaitility.await;
 
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.camel.CamelContext;
 import org.apache.camel.Route;
 import org.apache.camel.health.HealthCheck;
 import org.apache.camel.health.HealthCheckHelper;
+import org.apache.camel.spi.CamelEvent;
+import org.apache.camel.spi.EventNotifier;
+import org.apache.camel.support.EventNotifierSupport;
+import org.apache.camel.support.service.ServiceHelper;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -66,7 +72,7 @@ class ClientFilesTest {
     assertThat(whyNotLoaded())
         .contains("clients/blog.camel.yaml: ")
         .contains("write \\u007b{ instead of {{");
-    assertThat(caravan.hub().getCamelContext().getRegistry().lookupByName("blog")).isNull();
+    assertThat(camel().getRegistry().lookupByName("blog")).isNull();
   }
 
   @Test
@@ -121,6 +127,38 @@ class ClientFilesTest {
   }
 
   @Test
+  void aNewClientWakesNoOther() {
+    caravan.client("blog", MEMBERS, MAPPING).delete("blog");
+    caravan.set("caravan.tick", "3600000").start();
+    awaitServed("shop");
+    await().until(() -> camel().getInflightRepository().size("shop") == 0);
+    AtomicInteger wakeUps = new AtomicInteger();
+    camel().getManagementStrategy().addEventNotifier(wakeUpsOf("shop", wakeUps));
+
+    caravan.map("blog", MAPPING);
+
+    awaitServed("blog");
+    assertThat(wakeUps).hasValue(0);
+    caravan.central().execute("insert into users values (3, 'Cy')");
+    awaitServed("shop");
+    await().untilAsserted(() -> assertThat(wakeUps).hasPositiveValue());
+  }
+
+  @Test
+  void messagesCostNoMoreForEachClientThatIsAdded() {
+    caravan.client("blog", MEMBERS, MAPPING).delete("blog");
+    caravan.set("camel.management.enabled", "true").set("camel.management.port", "0").start();
+    awaitServed("shop");
+    List<EventNotifier> before = List.copyOf(camel().getManagementStrategy().getEventNotifiers());
+
+    caravan.map("blog", MAPPING);
+
+    awaitServed("blog");
+    assertThat(before).isNotEmpty();
+    assertThat(camel().getManagementStrategy().getEventNotifiers()).isEqualTo(before);
+  }
+
+  @Test
   void aClientWhoseFileIsGoneIsLeftAloneUntilItIsBack() {
     caravan.client("blog", MEMBERS, MAPPING).start();
     awaitServed("blog");
@@ -129,7 +167,7 @@ class ClientFilesTest {
 
     await().untilAsserted(() -> assertThat(health()).doesNotContainKey("blog"));
     assertThat(routeIds()).doesNotContain("blog").contains("shop");
-    assertThat(caravan.hub().getCamelContext().getRegistry().lookupByName("blog")).isNull();
+    assertThat(camel().getRegistry().lookupByName("blog")).isNull();
     caravan.central().execute("insert into users values (3, 'Cy')");
     awaitServed("shop");
     assertThat(caravan.database("blog").value("select count(*) from members")).isEqualTo("2");
@@ -226,8 +264,27 @@ class ClientFilesTest {
                     .contains("state=paused", "line 1 of the mapping is neither YAML nor JSON"));
   }
 
+  private CamelContext camel() {
+    return caravan.hub().getCamelContext();
+  }
+
+  private static EventNotifier wakeUpsOf(String client, AtomicInteger count) {
+    EventNotifier notifier =
+        new EventNotifierSupport() {
+          @Override
+          public void notify(CamelEvent event) {
+            if (event instanceof CamelEvent.ExchangeCompletedEvent completed
+                && client.equals(completed.getExchange().getFromRouteId())) {
+              count.incrementAndGet();
+            }
+          }
+        };
+    ServiceHelper.startService(notifier);
+    return notifier;
+  }
+
   private List<String> routeIds() {
-    return caravan.hub().getCamelContext().getRoutes().stream().map(Route::getRouteId).toList();
+    return camel().getRoutes().stream().map(Route::getRouteId).toList();
   }
 
   private static String tags(String array) {
@@ -248,8 +305,7 @@ class ClientFilesTest {
   }
 
   private Map<String, Object> health() {
-    HealthCheck check =
-        HealthCheckHelper.getHealthCheck(caravan.hub().getCamelContext(), "caravan-clients");
+    HealthCheck check = HealthCheckHelper.getHealthCheck(camel(), "caravan-clients");
     return check.call().getDetails();
   }
 }

@@ -19,6 +19,7 @@ import org.apache.camel.CamelContextAware;
 import org.apache.camel.Route;
 import org.apache.camel.model.Model;
 import org.apache.camel.model.RouteDefinition;
+import org.apache.camel.spi.EventNotifier;
 import org.apache.camel.spi.Resource;
 import org.apache.camel.support.PluginHelper;
 import org.slf4j.Logger;
@@ -58,11 +59,11 @@ public final class ClientFiles implements CamelContextAware {
    * Takes up the files that are new or were changed, and lets go of those that are gone. Of very
    * many it takes up what it can in a second; the others are for the next look.
    *
-   * @return whether there were any
+   * @return the clients that it has taken up, which are to be woken
    */
-  public synchronized boolean haveChanged() throws Exception {
+  public synchronized Set<String> takeUp() throws Exception {
     if (!context.isStarted()) {
-      return false; // Camel would add their routes and not start them
+      return Set.of(); // Camel would add their routes and not start them
     }
     Map<String, Resource> files = new TreeMap<>();
     if (!pattern.isEmpty()) {
@@ -71,14 +72,13 @@ public final class ClientFiles implements CamelContextAware {
         files.put(file.getLocation(), file);
       }
     }
-    boolean haveChanged = false;
     for (String location : List.copyOf(loaded.keySet())) {
       if (!files.containsKey(location)) {
         unload(location);
         LOG.info("{}: gone, and so is its client", shown(location));
-        haveChanged = true;
       }
     }
+    Set<String> takenUp = new HashSet<>();
     long began = System.nanoTime();
     for (Resource file : files.values()) {
       String stamp = stamp(file);
@@ -88,14 +88,13 @@ public final class ClientFiles implements CamelContextAware {
           LOG.info("{}: changed", shown(file.getLocation()));
           unload(file.getLocation());
         }
-        load(file, stamp);
-        haveChanged = true;
+        takenUp.addAll(load(file, stamp).pools);
         if (System.nanoTime() - began > LONGEST_LOOK_NANOS) {
-          return true; // those that are loaded shall not wait for the others
+          break; // those that are loaded shall not wait for the others
         }
       }
     }
-    return haveChanged;
+    return takenUp;
   }
 
   /** Why which clients are not loaded, by the names of their files. */
@@ -115,10 +114,11 @@ public final class ClientFiles implements CamelContextAware {
     return broken.containsKey(client);
   }
 
-  private void load(Resource file, String stamp) {
+  private Loaded load(Resource file, String stamp) {
     String location = file.getLocation();
     Set<String> pools = pools();
     Set<String> routes = routes();
+    Set<EventNotifier> notifiers = Set.copyOf(notifiers());
     try {
       PluginHelper.getRoutesLoader(context).loadRoutes(file);
     } catch (Exception | LinkageError e) {
@@ -126,11 +126,29 @@ public final class ClientFiles implements CamelContextAware {
       broken.put(name(location), why);
       LoggerFactory.getLogger("caravan." + name(location)).error("not loaded: {}", why);
     }
+    removeAllBut(notifiers);
     Loaded now = new Loaded(stamp, added(routes, routes()), added(pools, pools()));
     loaded.put(location, now);
     if (broken.containsKey(name(location))) {
       stop(now);
     }
+    return now;
+  }
+
+  /**
+   * The management port of Camel 4.17 registers one more notifier for each route that starts, and
+   * never removes one. Camel asks all of them several times at each step of each message.
+   */
+  private void removeAllBut(Set<EventNotifier> notifiers) {
+    for (EventNotifier added : notifiers()) {
+      if (!notifiers.contains(added)) {
+        context.getManagementStrategy().removeEventNotifier(added);
+      }
+    }
+  }
+
+  private List<EventNotifier> notifiers() {
+    return List.copyOf(context.getManagementStrategy().getEventNotifiers());
   }
 
   private void unload(String location) throws Exception {

@@ -108,7 +108,7 @@ public final class Gauges implements CamelContextAware, AutoCloseable {
   }
 
   /** Asks central, if metrics are enabled. */
-  public synchronized void measure() {
+  public void measure() {
     if (context.getRegistry().findSingleByType(MeterRegistry.class) != null) {
       follow();
       ask();
