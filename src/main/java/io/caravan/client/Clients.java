@@ -77,10 +77,23 @@ public final class Clients implements CamelContextAware, KeptByClient {
 
   /**
    * Where a client stands; empty where the client itself must be asked: at first, after a failure,
-   * with another mapping, and now and then, because somebody may have changed it from outside.
+   * and with another mapping.
    */
   public Optional<Position> recall(String client, String mapping) {
     return client(client).seen.recall(mapping);
+  }
+
+  /**
+   * Whether a client was not asked for some time: somebody may have changed it from outside. The
+   * caller asks it now.
+   */
+  public boolean isToBeAsked(String client) {
+    return client(client).seen.isToBeAsked();
+  }
+
+  /** Somebody has changed a client from outside: the next turn asks it where it stands. */
+  public void isChanged(String client) {
+    client(client).seen.isElsewhere();
   }
 
   /**

@@ -4,11 +4,11 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * Where a client stood when this hub last saw it. As long as no other hub moves the client, the
- * client need not be asked. If another hub does, this shows it.
+ * Where a client stood when this hub last saw it. As long as nobody else moves the client, the
+ * client need not be asked. If somebody does, this shows it.
  */
 final class LastSeen {
-  private static final Duration MEMORY = Duration.ofSeconds(10);
+  private static final Duration TRUST = Duration.ofSeconds(10);
   private static final long UNKNOWN = -1;
 
   private long step = UNKNOWN;
@@ -18,18 +18,27 @@ final class LastSeen {
   private long askedAt;
 
   /**
-   * Where it stands; empty where the client itself must be asked: at first, after a failure, with
-   * another mapping, and now and then, because somebody may have changed it from outside.
+   * Where it stands; empty where the client itself must be asked: at first, after a failure, and
+   * with another mapping.
    */
   synchronized Optional<Position> recall(String mapping) {
-    boolean known =
-        position != null
-            && mapping.equals(this.mapping)
-            && System.nanoTime() - askedAt < MEMORY.toNanos();
+    boolean known = position != null && mapping.equals(this.mapping);
     if (!known) {
       askedAt = System.nanoTime();
     }
     return known ? Optional.of(position) : Optional.empty();
+  }
+
+  /**
+   * Whether the client was not asked for some time: somebody may have changed it from outside. The
+   * caller asks it now.
+   */
+  synchronized boolean isToBeAsked() {
+    boolean isToBeAsked = System.nanoTime() - askedAt > TRUST.toNanos();
+    if (isToBeAsked) {
+      askedAt = System.nanoTime();
+    }
+    return isToBeAsked;
   }
 
   /** Whether pages may have been applied that this hub does not know of. */
@@ -65,7 +74,7 @@ final class LastSeen {
     return Optional.ofNullable(cursor);
   }
 
-  /** Another hub was quicker: it is to be asked where it stands. */
+  /** Somebody else has moved or changed it: it is to be asked where it stands. */
   synchronized void isElsewhere() {
     position = null;
   }

@@ -17,6 +17,11 @@ public record Position(long step, Cursor cursor, List<Wanted> sources, boolean i
     return cursor != null && cursor.isBehind();
   }
 
+  /** Whether nobody has moved the client meanwhile, and it maps the same. */
+  public boolean isLike(Position other) {
+    return step == other.step && sources.equals(other.sources);
+  }
+
   /** The same, but at another step. */
   public Position at(long newStep, Cursor newCursor) {
     return new Position(newStep, newCursor, sources, false);

@@ -341,6 +341,23 @@ public final class Pump {
     }
   }
 
+  /**
+   * Asks the client now and then whether it still is as this hub has left it. If somebody has
+   * changed it from outside, another turn begins at once.
+   *
+   * <p>A client that has a page to get is not asked first: its cursor moves only if it is at the
+   * step that the hub remembers, and nothing is written to a table that is not what it was.
+   */
+  public void lookAgain(@Variable("turn") Turn turn) throws SQLException, Fault, CentralFailure {
+    if (turn.hasAll() && clients.isToBeAsked(turn.client)) {
+      Position found = applying.locate(turn.client, turn.mapping);
+      if (!found.isLike(turn.position)) {
+        clients.isChanged(turn.client);
+        turn.isToBegin = true;
+      }
+    }
+  }
+
   private boolean mayHaveMore(Turn turn, long nanos) {
     return reads.awaitMore(turn.position, turn.pageRows, turn.pageBytes, turn.page.began(), nanos);
   }
