@@ -2,6 +2,7 @@ package io.caravan.client;
 
 import io.caravan.CentralFailure;
 import io.caravan.jdbc.Cause;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -83,12 +84,9 @@ public final class Clients implements CamelContextAware, KeptByClient {
     return client(client).seen.recall(mapping);
   }
 
-  /**
-   * Whether a client was not asked for some time: somebody may have changed it from outside. The
-   * caller asks it now.
-   */
-  public boolean isToBeAsked(String client) {
-    return client(client).seen.isToBeAsked();
+  /** Whether a client was not asked for so long where it stands. The caller asks it now. */
+  public boolean isToBeAsked(String client, Duration trust) {
+    return client(client).seen.isToBeAsked(trust);
   }
 
   /** Somebody has changed a client from outside: the next turn asks it where it stands. */

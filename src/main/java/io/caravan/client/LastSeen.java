@@ -8,7 +8,6 @@ import java.util.Optional;
  * client need not be asked. If somebody does, this shows it.
  */
 final class LastSeen {
-  private static final Duration TRUST = Duration.ofSeconds(10);
   private static final long UNKNOWN = -1;
 
   private long step = UNKNOWN;
@@ -29,12 +28,9 @@ final class LastSeen {
     return known ? Optional.of(position) : Optional.empty();
   }
 
-  /**
-   * Whether the client was not asked for some time: somebody may have changed it from outside. The
-   * caller asks it now.
-   */
-  synchronized boolean isToBeAsked() {
-    boolean isToBeAsked = System.nanoTime() - askedAt > TRUST.toNanos();
+  /** Whether the client was not asked for so long. The caller asks it now. */
+  synchronized boolean isToBeAsked(Duration trust) {
+    boolean isToBeAsked = System.nanoTime() - askedAt > trust.toNanos();
     if (isToBeAsked) {
       askedAt = System.nanoTime();
     }

@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.lang.ref.Reference;
 import java.lang.ref.WeakReference;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,6 +45,10 @@ public final class Pump {
   // hub, while it has much to do.
   private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long LONGEST_STAY_NANOS = TimeUnit.SECONDS.toNanos(1);
+  // For how long a hub trusts that nobody has changed a client from outside. While it gets pages,
+  // other clients may wait for theirs.
+  private static final Duration TRUST = Duration.ofSeconds(10);
+  private static final Duration TRUST_WITH_PAGES = Duration.ofMinutes(1);
 
   private final Map<String, Logger> logs = new ConcurrentHashMap<>();
   private Reads reads;
@@ -153,6 +158,7 @@ public final class Pump {
     }
     doubts.note(turn.client, turn.mapping, turn.page.doubted(), Doubts.EPOCH);
     if (turn.hasPage()) {
+      turn.hadPage = true;
       turn.text = read(turn.page.text());
     } else if (!turn.page.isShared()) {
       turn.position = turn.position.at(turn.position.step(), turn.page.answer().cursor());
@@ -349,7 +355,8 @@ public final class Pump {
    * step that the hub remembers, and nothing is written to a table that is not what it was.
    */
   public void lookAgain(@Variable("turn") Turn turn) throws SQLException, Fault, CentralFailure {
-    if (turn.hasAll() && clients.isToBeAsked(turn.client)) {
+    Duration trust = turn.hadPage ? TRUST_WITH_PAGES : TRUST;
+    if (turn.hasAll() && clients.isToBeAsked(turn.client, trust)) {
       Position found = applying.locate(turn.client, turn.mapping);
       if (!found.isLike(turn.position)) {
         clients.isChanged(turn.client);

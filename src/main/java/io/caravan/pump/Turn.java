@@ -28,6 +28,7 @@ public final class Turn {
   boolean unsure;
   boolean isServedByAnother;
   Page page;
+  boolean hadPage;
   long readAt;
   PageText text;
   List<Refusal> breaches = List.of();
