@@ -36,14 +36,15 @@ class BenchmarkTest {
   void everyContenderIsMeasuredAndArrivesAfterItsCommit(@TempDir Path folder) throws IOException {
     Options briefly =
         new Options(
-            List.of("latency", "profile", "throughput", "load", "reconcile", "apply"),
+            List.of("latency", "profile", "throughput", "many", "load", "reconcile", "apply"),
+            true,
             List.of(1),
             List.of(100),
             1,
             Duration.ofMillis(500),
             200,
             100,
-            0);
+            2);
     ByteArrayOutputStream printed = new ByteArrayOutputStream();
     Path json = folder.resolve("bench.json");
 

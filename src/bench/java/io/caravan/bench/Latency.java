@@ -19,12 +19,7 @@ final class Latency implements Section {
             + " in neither of the two; a session with synchronous_commit = off does not wait, and logical replication"
             + " applies with it off.");
     for (int clients : options.clients()) {
-      List<Contender> contenders =
-          List.of(
-              new NativeReplication(stage, clients),
-              new ArticleScript(stage, clients),
-              new PollingScript(stage, clients),
-              new CaravanHub(stage, clients).start());
+      List<Contender> contenders = Turns.contenders(stage, options, clients);
       Turns.warmUp(contenders, stage.rows());
       List<Report.Case> cases = new ArrayList<>();
       for (int rate : options.rates()) {

@@ -9,10 +9,11 @@ import java.util.stream.IntStream;
 /** One hub with very many clients, each a schema in one database. */
 final class ManyClients implements Section {
   private static final int ROWS = 100;
-  // A client is compared once a minute at most; nothing is done less often.
-  private static final Duration IDLE = Duration.ofMinutes(2);
-  // As long as a hub that has nothing to do wakes its clients now and then.
-  private static final Duration REST = Duration.ofSeconds(15);
+  // Times as long as other measurements. Two minutes then: a client is compared once a minute at
+  // most, and nothing is done less often.
+  private static final int IDLE = 24;
+  // 15 seconds then: a hub that has nothing to do wakes its clients every 10 seconds.
+  private static final int REST = 3;
   private static final String SCHEMA =
       """
       create schema c%1$d;
@@ -51,12 +52,12 @@ final class ManyClients implements Section {
                   && clients.value(BEHIND).equals("0"));
       size.add("caravan", "s until all are loaded", seconds(start));
 
-      idle(stage, hub, size);
+      idle(stage, hub, options.time().multipliedBy(IDLE), size);
 
       Change change = new Change(stage, caravan, clients, hub, options.many());
       change.report("a first change", size);
       Footprint.size(stage, hub, size);
-      Footprint.rest(REST);
+      Footprint.rest(options.time().multipliedBy(REST));
       change.report("a later change", size);
       hub.stop();
     }
@@ -64,12 +65,12 @@ final class ManyClients implements Section {
   }
 
   /** What it takes of the cores when nothing changes. */
-  private static void idle(Stage stage, HubProcess hub, Report.Case report) {
+  private static void idle(Stage stage, HubProcess hub, Duration time, Report.Case report) {
     double inCentral = Processes.cpuSeconds(stage.centralServer().pid());
     double inClients = Processes.cpuSeconds(stage.clientServer().pid());
     double inHub = Processes.cpuSeconds(hub.pid());
-    Footprint.rest(IDLE);
-    double share = 100.0 / IDLE.toSeconds();
+    Footprint.rest(time);
+    double share = 100e3 / time.toMillis();
     report
         .add(
             "caravan",

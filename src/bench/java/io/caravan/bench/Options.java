@@ -8,6 +8,8 @@ import java.util.stream.Stream;
  * What to measure, from system properties.
  *
  * @param only {@code bench.only}: the sections, of {@link Benchmark#SECTIONS}
+ * @param withArticle {@code bench.article}: whether the article's script takes part in what is
+ *     measured with clients; a full run spends most of its time waiting for it
  * @param clients {@code bench.clients}: how many, one after another
  * @param rates {@code bench.rates}: changes a second
  * @param turns {@code bench.turns}: how often each contender has its turn
@@ -18,6 +20,7 @@ import java.util.stream.Stream;
  */
 record Options(
     List<String> only,
+    boolean withArticle,
     List<Integer> clients,
     List<Integer> rates,
     int turns,
@@ -30,6 +33,7 @@ record Options(
   static Options fromSystem() {
     return new Options(
         list("only", String.join(",", Benchmark.SECTIONS.keySet())),
+        Boolean.parseBoolean(property("article", "true")),
         numbers("clients", "3,10"),
         numbers("rates", "50,500,2000"),
         Integer.getInteger("bench.turns", 3),

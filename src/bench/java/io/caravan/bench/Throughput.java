@@ -10,12 +10,7 @@ final class Throughput implements Section {
   @Override
   public void run(Stage stage, Options options, Report report) {
     for (int clients : options.clients()) {
-      List<Contender> contenders =
-          List.of(
-              new NativeReplication(stage, clients),
-              new ArticleScript(stage, clients),
-              new PollingScript(stage, clients),
-              new CaravanHub(stage, clients).start());
+      List<Contender> contenders = Turns.contenders(stage, options, clients);
       Turns.warmUp(contenders, stage.rows());
       // Large pages take ways of their own through the hub, which are to be compiled, too.
       Turns.take(

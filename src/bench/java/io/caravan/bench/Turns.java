@@ -17,6 +17,18 @@ final class Turns {
 
   private Turns() {}
 
+  /** All that bring changes to a number of clients. */
+  static List<Contender> contenders(Stage stage, Options options, int clients) {
+    List<Contender> contenders = new ArrayList<>();
+    contenders.add(new NativeReplication(stage, clients));
+    if (options.withArticle()) {
+      contenders.add(new ArticleScript(stage, clients));
+    }
+    contenders.add(new PollingScript(stage, clients));
+    contenders.add(new CaravanHub(stage, clients).start());
+    return contenders;
+  }
+
   /**
    * Lets each contender be measured in each turn, each turn beginning with another one. Others rest
    * meanwhile.

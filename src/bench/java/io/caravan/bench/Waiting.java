@@ -23,7 +23,7 @@ final class Waiting {
 
   /** Waits until something is so. */
   static void until(String what, Callable<Boolean> condition) {
-    await(what).atMost(LONGEST).pollInterval(PAUSE).until(condition);
+    await(what).atMost(LONGEST).pollDelay(Duration.ZERO).pollInterval(PAUSE).until(condition);
   }
 
   /** Waits until the clients have everything that is committed in central now. */
