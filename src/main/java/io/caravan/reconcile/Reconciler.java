@@ -28,7 +28,6 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.ExchangeException;
 import org.apache.camel.Header;
-import org.apache.camel.spi.OnCamelContextStopping;
 import org.quartz.CronExpression;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,8 +36,7 @@ import org.slf4j.LoggerFactory;
  * Which clients can be reconciled and when each is to be, as their pumps tell; and the runs that
  * this hub works for. For a client there is one at a time here; between hubs, central sees to that.
  */
-public final class Reconciler
-    implements CamelContextAware, OnCamelContextStopping, KeptByClient, AutoCloseable {
+public final class Reconciler implements CamelContextAware, KeptByClient, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Reconciler.class);
   private static final String CANCELED = "57014";
   private static final String PATIENCE = "2 minutes";
@@ -62,7 +60,6 @@ public final class Reconciler
   private DataSource central;
   private CamelContext context;
   private boolean showsMessages;
-  private volatile boolean stopping;
 
   /** Where central is asked. */
   public void setCentral(DataSource central) {
@@ -94,12 +91,6 @@ public final class Reconciler
     this.context = context;
   }
 
-  /** From now on nothing is begun, and failing is no news. */
-  @Override
-  public void onContextStopping(CamelContext context) {
-    stopping = true;
-  }
-
   /**
    * A client has this mapping, and is to be reconciled at these times.
    *
@@ -121,13 +112,15 @@ public final class Reconciler
 
   /** Claims the idle clients for the caller, until {@link #release}. */
   public List<String> claim() {
-    return stopping ? List.of() : clients.keySet().stream().filter(worked::add).sorted().toList();
+    return isStopping()
+        ? List.of()
+        : clients.keySet().stream().filter(worked::add).sorted().toList();
   }
 
   /** Works for a client, run after run, for as long as central has something to do. */
   public void work(@Header("client") String client) throws SQLException, Fault {
     Client known = clients.get(client);
-    for (boolean goesOn = known != null; goesOn && !stopping; ) {
+    for (boolean goesOn = known != null; goesOn && !isStopping(); ) {
       String mapping = known.mapping();
       Runs.Claim claim = runs().claim(client, mapping, known.scheduledAt(), percentOfEach());
       claim.equalAt().ifPresent(known::shown);
@@ -174,7 +167,7 @@ public final class Reconciler
   }
 
   private Runs runs() {
-    return new Runs(central, hub, PATIENCE, () -> stopping);
+    return new Runs(central, hub, PATIENCE, this::isStopping);
   }
 
   /** How much of a core may go into comparing each client to verify, in percent. */
@@ -240,16 +233,21 @@ public final class Reconciler
     if (known == null) {
       return;
     }
-    if (!stopping && isCounted(cause) && known.run().isPresent()) {
+    if (!isStopping() && isCounted(cause) && known.run().isPresent()) {
       try {
         runs().failed(known.run().get().id(), cause.message());
       } catch (SQLException e) {
         LOG.debug("Central does not hear of a failure", e);
       }
     }
-    if (!stopping && known.isNews(cause.message())) {
+    if (!isStopping() && known.isNews(cause.message())) {
       LoggerFactory.getLogger("caravan." + client).warn("not reconciled: {}", cause.message());
     }
+  }
+
+  /** Whether the hub stops. Then nothing is begun, and failing is no news. */
+  private boolean isStopping() {
+    return context.isStopping() || context.isStopped();
   }
 
   /**

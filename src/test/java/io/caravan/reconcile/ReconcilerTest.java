@@ -2,6 +2,8 @@ package io.caravan.reconcile;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.caravan.Log;
+import java.sql.SQLException;
 import java.text.ParseException;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.junit.jupiter.api.Test;
@@ -24,5 +26,21 @@ class ReconcilerTest {
     reconciler.know("wiki", "[]", NIGHTLY);
 
     assertThat(reconciler.percentOfEach()).isEqualByComparingTo("0.25");
+  }
+
+  @Test
+  void aHubThatStopsBeginsNothingAndTellsNoFailure() throws Exception {
+    try (DefaultCamelContext camel = new DefaultCamelContext();
+        Log log = new Log("caravan.blog")) {
+      reconciler.setCamelContext(camel);
+      reconciler.know("blog", "[]", NIGHTLY);
+      camel.start();
+      camel.stop();
+
+      reconciler.failed("blog", new SQLException("the pool has been closed"));
+
+      assertThat(reconciler.claim()).isEmpty();
+      assertThat(log.lines()).isEmpty();
+    }
   }
 }
