@@ -28,6 +28,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.postgresql.PGConnection;
 
@@ -245,6 +246,7 @@ class WatchTest {
    * commit, at about the time when the hub falls asleep. Nothing follows that could make up for it.
    * A slow line widens the gap between looking and sleeping.
    */
+  @Tag("slow")
   @Test
   void noChangeFallsBetweenWakingAndSleeping() throws Exception {
     long seed = Long.getLong("watch.seed", System.nanoTime());
