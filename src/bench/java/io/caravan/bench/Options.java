@@ -8,8 +8,8 @@ import java.util.stream.Stream;
  * What to measure, from system properties.
  *
  * @param only {@code bench.only}: the sections, of {@link Benchmark#SECTIONS}
- * @param withArticle {@code bench.article}: whether the article's script takes part in what is
- *     measured with clients; a full run spends most of its time waiting for it
+ * @param withArticle {@code bench.article}: whether the article's script takes part in latency and
+ *     throughput; they spend most of their time waiting for it
  * @param clients {@code bench.clients}: how many, one after another
  * @param rates {@code bench.rates}: changes a second
  * @param turns {@code bench.turns}: how often each contender has its turn

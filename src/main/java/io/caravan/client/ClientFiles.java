@@ -59,7 +59,8 @@ public final class ClientFiles implements CamelContextAware {
    * Takes up the files that are new or were changed, and lets go of those that are gone. Of very
    * many it takes up what it can in a second; the others are for the next look.
    *
-   * @return the clients that it has taken up, which are to be woken
+   * @return the clients whose files were new, changed or gone; those that have a route are to be
+   *     woken
    */
   public synchronized Set<String> takeUp() throws Exception {
     if (!context.isStarted()) {
@@ -72,13 +73,14 @@ public final class ClientFiles implements CamelContextAware {
         files.put(file.getLocation(), file);
       }
     }
+    Set<String> changed = new HashSet<>();
     for (String location : List.copyOf(loaded.keySet())) {
       if (!files.containsKey(location)) {
         unload(location);
+        changed.add(name(location));
         LOG.info("{}: gone, and so is its client", shown(location));
       }
     }
-    Set<String> takenUp = new HashSet<>();
     long began = System.nanoTime();
     for (Resource file : files.values()) {
       String stamp = stamp(file);
@@ -88,13 +90,14 @@ public final class ClientFiles implements CamelContextAware {
           LOG.info("{}: changed", shown(file.getLocation()));
           unload(file.getLocation());
         }
-        takenUp.addAll(load(file, stamp).pools);
+        changed.add(name(file.getLocation()));
+        changed.addAll(load(file, stamp).pools);
         if (System.nanoTime() - began > LONGEST_LOOK_NANOS) {
           break; // those that are loaded shall not wait for the others
         }
       }
     }
-    return takenUp;
+    return changed;
   }
 
   /** Why which clients are not loaded, by the names of their files. */
@@ -118,7 +121,7 @@ public final class ClientFiles implements CamelContextAware {
     String location = file.getLocation();
     Set<String> pools = pools();
     Set<String> routes = routes();
-    Set<EventNotifier> notifiers = Set.copyOf(notifiers());
+    Set<EventNotifier> notifiers = notifiers();
     try {
       PluginHelper.getRoutesLoader(context).loadRoutes(file);
     } catch (Exception | LinkageError e) {
@@ -126,29 +129,15 @@ public final class ClientFiles implements CamelContextAware {
       broken.put(name(location), why);
       LoggerFactory.getLogger("caravan." + name(location)).error("not loaded: {}", why);
     }
-    removeAllBut(notifiers);
+    // The management port of Camel 4.17 registers one more for each route that starts, and removes
+    // none. Camel asks all of them several times at each step of each message.
+    added(notifiers, notifiers()).forEach(context.getManagementStrategy()::removeEventNotifier);
     Loaded now = new Loaded(stamp, added(routes, routes()), added(pools, pools()));
     loaded.put(location, now);
     if (broken.containsKey(name(location))) {
       stop(now);
     }
     return now;
-  }
-
-  /**
-   * The management port of Camel 4.17 registers one more notifier for each route that starts, and
-   * never removes one. Camel asks all of them several times at each step of each message.
-   */
-  private void removeAllBut(Set<EventNotifier> notifiers) {
-    for (EventNotifier added : notifiers()) {
-      if (!notifiers.contains(added)) {
-        context.getManagementStrategy().removeEventNotifier(added);
-      }
-    }
-  }
-
-  private List<EventNotifier> notifiers() {
-    return List.copyOf(context.getManagementStrategy().getEventNotifiers());
   }
 
   private void unload(String location) throws Exception {
@@ -207,8 +196,12 @@ public final class ClientFiles implements CamelContextAware {
     return ids;
   }
 
-  private static Set<String> added(Set<String> before, Set<String> now) {
-    Set<String> added = new HashSet<>(now);
+  private Set<EventNotifier> notifiers() {
+    return Set.copyOf(context.getManagementStrategy().getEventNotifiers());
+  }
+
+  private static <T> Set<T> added(Set<T> before, Set<T> now) {
+    Set<T> added = new HashSet<>(now);
     added.removeAll(before);
     return added;
   }

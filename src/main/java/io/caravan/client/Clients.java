@@ -1,6 +1,7 @@
 package io.caravan.client;
 
 import io.caravan.CentralFailure;
+import io.caravan.Shutdown;
 import io.caravan.jdbc.Cause;
 import java.time.Duration;
 import java.util.List;
@@ -193,7 +194,7 @@ public final class Clients implements CamelContextAware, KeptByClient {
   }
 
   private boolean isStopping() {
-    return context != null && (context.isStopping() || context.isStopped());
+    return Shutdown.hasBegun(context);
   }
 
   private Client client(String name) {

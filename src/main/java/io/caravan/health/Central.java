@@ -1,17 +1,16 @@
 package io.caravan.health;
 
 import io.caravan.Fault;
+import io.caravan.Shutdown;
 import io.caravan.jdbc.Cause;
 import io.caravan.jdbc.Pool;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.apache.camel.CamelContext;
 import org.apache.camel.ExchangeException;
 import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
-import org.apache.camel.spi.OnCamelContextStopping;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,7 +18,7 @@ import org.slf4j.LoggerFactory;
  * Whether central answers, by what became of the heartbeats. A hub whose central does not answer is
  * not healthy.
  */
-public final class Central extends AbstractHealthCheck implements OnCamelContextStopping {
+public final class Central extends AbstractHealthCheck {
   private static final Logger LOG = LoggerFactory.getLogger("caravan.central");
   private static final int MISSES = 3;
 
@@ -31,7 +30,6 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
   private long looked = answered;
   private long silentSince = answered;
   private String why = NOTHING_YET;
-  private boolean stopping;
 
   /** A central that has not answered yet. */
   public Central() {
@@ -76,11 +74,11 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
     if (stoodStill || isSilent) {
       silentSince = now;
     }
-    if (isSilent && why.isEmpty() && !stopping) {
+    if (isSilent && why.isEmpty() && !isStopping()) {
       why = "no answer for " + patience.toSeconds() + " s";
       LOG.warn("does not answer: its connections are cut, and made again");
     }
-    return isSilent && !stopping;
+    return isSilent && !isStopping();
   }
 
   /** It could not be asked. */
@@ -88,7 +86,7 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
     boolean isNews = why.isEmpty() || why.equals(NOTHING_YET);
     Cause cause = Cause.of(error, false);
     why = cause.message();
-    if (isNews && !stopping) {
+    if (isNews && !isStopping()) {
       LOG.warn(
           "{}: {}",
           cause.sqlState().equals(Fault.VERSION) ? "can't be used" : "does not answer",
@@ -101,10 +99,9 @@ public final class Central extends AbstractHealthCheck implements OnCamelContext
     return whyDown().isEmpty();
   }
 
-  /** From now on, failing is no news. */
-  @Override
-  public synchronized void onContextStopping(CamelContext context) {
-    stopping = true;
+  /** Whether the hub stops. Then, failing is no news. */
+  private boolean isStopping() {
+    return Shutdown.hasBegun(getCamelContext());
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.caravan.reconcile;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.Fault;
+import io.caravan.Shutdown;
 import io.caravan.client.KeptByClient;
 import io.caravan.client.Mapping;
 import io.caravan.jdbc.Cause;
@@ -247,7 +248,7 @@ public final class Reconciler implements CamelContextAware, KeptByClient, AutoCl
 
   /** Whether the hub stops. Then nothing is begun, and failing is no news. */
   private boolean isStopping() {
-    return context.isStopping() || context.isStopped();
+    return Shutdown.hasBegun(context);
   }
 
   /**
