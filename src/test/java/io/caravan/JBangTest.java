@@ -120,7 +120,7 @@ class JBangTest {
   }
 
   @Test
-  void camelRunKeepsTheClientsInStepAndTakesUpAnEditedRoute() throws IOException {
+  void camelRunKeepsTheClientsInStepAndTakesUpWhatIsEdited() throws IOException {
     run("--dev");
     awaitLong().untilAsserted(() -> assertThat(count("blog", "members")).isEqualTo("1001"));
 
@@ -128,11 +128,24 @@ class JBangTest {
 
     awaitLong().untilAsserted(() -> assertThat(blog("mail")).isEqualTo("new@example.org"));
 
-    Path blog = project.resolve("routes/clients/blog.camel.yaml");
-    String route = Files.readString(blog);
-    Files.writeString(blog, route.replace("nickname: name", "nickname: upper(name)"));
+    edit("clients/blog.camel.yaml", "nickname: name", "nickname: upper(name)");
 
     awaitLong().untilAsserted(() -> assertThat(blog("nickname")).isEqualTo("ADA SMITH42"));
+
+    edit("retry.camel.yaml", "      steps:\n", "      steps:\n        - log: edited\n");
+
+    awaitLong().untilAsserted(() -> assertThat(log()).contains(" edited"));
+    databases.get("central").execute("update users set email = 'again@example.org' where id = 42");
+    awaitLong().untilAsserted(() -> assertThat(blog("mail")).isEqualTo("again@example.org"));
+    // Only the edited route makes Camel load all of them again.
+    assertThat(log()).containsOnlyOnce("Routes reloaded summary");
+  }
+
+  private void edit(String file, String old, String edited) throws IOException {
+    Path route = project.resolve("routes").resolve(file);
+    String text = Files.readString(route);
+    assertThat(text).contains(old);
+    Files.writeString(route, text.replace(old, edited));
   }
 
   @Test

@@ -53,6 +53,15 @@ class RoutesTest {
     }
   }
 
+  /**
+   * Camel 4.17 loads a file once for each of its routes when it reloads, and fails at the second.
+   */
+  @ParameterizedTest
+  @MethodSource("routes")
+  void everyRouteHasAFileOfItsOwn(Path file) throws IOException {
+    assertThat(YAML.readTree(file.toFile()).findValues("route")).hasSizeLessThanOrEqualTo(1);
+  }
+
   @ParameterizedTest
   @MethodSource("kamelets")
   void everyPropertyOfAKameletIsExplained(Path file) throws IOException {
