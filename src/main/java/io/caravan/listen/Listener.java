@@ -1,8 +1,10 @@
 package io.caravan.listen;
 
 import com.impossibl.postgres.api.jdbc.PGConnection;
+import io.caravan.CentralFailure;
 import io.caravan.client.Clients;
 import io.caravan.jdbc.PasswordFile;
+import io.caravan.read.Look;
 import io.caravan.read.Reads;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
@@ -87,13 +89,10 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   }
 
   private HealingConnection connection() {
-    return new HealingConnection(this::login, clients, () -> reads.look());
+    return new HealingConnection(this::login, clients, new Reading());
   }
 
-  /**
-   * The clients that are woken when there are changes: the more there are, the less often the hub
-   * looks.
-   */
+  /** The clients that are woken when there are changes. */
   public void setClients(Clients clients) {
     this.clients = clients;
   }
@@ -122,5 +121,18 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   @Override
   public synchronized void close() {
     current.close();
+  }
+
+  /** What the watch asks; the reads are set after the first connection was made. */
+  private final class Reading implements Watch.Reading {
+    @Override
+    public Look look() throws CentralFailure {
+      return reads.look();
+    }
+
+    @Override
+    public boolean isApplied() {
+      return reads.isApplied();
+    }
   }
 }

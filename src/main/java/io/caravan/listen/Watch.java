@@ -22,17 +22,14 @@ final class Watch {
   private static final long RUSH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
   private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-  // The more is written, the longer it waits, up to a bound: larger pages cost less for each
-  // change, and leave the processors to those who write.
-  private static final int SHORTEST_LOOK_MILLIS = 2;
-  private static final int LONGEST_LOOK_MILLIS = 40;
-  private static final long TRANSACTIONS_PER_SECOND_FOR_A_MILLI = 250;
-  // Where more than this is to be applied at all clients together, it waits longer in proportion:
-  // the clients' pages would take the processors from those who write.
-  private static final long MANY_DELIVERIES_PER_SECOND = 5_000;
-  // And the more clients are woken each time, without a bound: looking again before they are done
-  // makes them apply the same changes in smaller pages.
-  private static final int CLIENTS_FOR_A_MILLI = 2;
+  private static final int TICK_MILLIS = 2;
+  private static final long SHORTEST_REST_NANOS = TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
+  // Clients that hang hold up the others no longer than this, or than so many clients take.
+  private static final long LONGEST_REST_NANOS = TimeUnit.MILLISECONDS.toNanos(40);
+  private static final long REST_NANOS_FOR_A_CLIENT = TimeUnit.MICROSECONDS.toNanos(500);
+  // The more is written, the longer it rests, measured by what a look takes just now: larger pages
+  // cost less for each change, and leave the processors to those who write.
+  private static final double TRANSACTIONS_PER_SECOND_FOR_A_LOOK = 500;
   // Another hub that holds the lock may vanish.
   private static final int LOOK_AT_THE_OTHER_MILLIS = 1_000;
   // How long nothing is heard before the server is asked whether it is still there.
@@ -53,7 +50,8 @@ final class Watch {
   private String snapshot = "";
   private long transactions;
   private long lookedAt;
-  private int lookMillis = SHORTEST_LOOK_MILLIS;
+  private long lookNanos;
+  private long restNanos;
   private boolean hasPage;
 
   /**
@@ -68,6 +66,7 @@ final class Watch {
     this.clients = clients;
     this.reading = reading;
     newsAt = System.nanoTime();
+    lookedAt = newsAt;
     for (int i = 0; i < RINGS_OF_A_RUSH; i++) {
       rings[i] = newsAt - 2 * RUSH_NANOS;
     }
@@ -82,7 +81,7 @@ final class Watch {
   /** How long to wait for rings before {@link #seesNews} is to be called again. */
   int patienceMillis() {
     if (!asleep) {
-      return Math.max(lookMillis, clients.getAsInt() / CLIENTS_FOR_A_MILLI);
+      return TICK_MILLIS;
     }
     return holdsLock ? SILENCE_MILLIS : LOOK_AT_THE_OTHER_MILLIS;
   }
@@ -98,9 +97,10 @@ final class Watch {
     if (asleep && isRush(heard, now)) {
       wakeUp();
       newsAt = now;
+      return look(now);
     }
     if (!asleep) {
-      return look(now);
+      return isRested(now) && look(now);
     }
     boolean toTry =
         !holdsLock && now - triedAt > TimeUnit.MILLISECONDS.toNanos(LOOK_AT_THE_OTHER_MILLIS);
@@ -120,7 +120,6 @@ final class Watch {
     asleep = false;
     holdsLock = false;
     snapshot = "";
-    lookMillis = SHORTEST_LOOK_MILLIS;
   }
 
   /** Whether the news is a page that waits for the clients, and not just that there is some. */
@@ -130,6 +129,7 @@ final class Watch {
 
   private boolean look(long now) throws SQLException {
     Look look = read();
+    lookNanos = (3 * lookNanos + System.nanoTime() - now) / 4;
     boolean news = look.found() == Look.Found.PAGE;
     hasPage = news;
     if (look.found() == Look.Found.UNKNOWN) {
@@ -169,14 +169,23 @@ final class Watch {
     }
   }
 
-  /** Decides when to look again, by how many transactions there were since the last time. */
+  /**
+   * Whether it has rested long enough. To look again before most clients have applied what there
+   * was makes them apply the same changes in smaller pages.
+   */
+  private boolean isRested(long now) {
+    long rest = now - lookedAt;
+    long longest = Math.max(LONGEST_REST_NANOS, clients.getAsInt() * REST_NANOS_FOR_A_CLIENT);
+    return rest >= longest || (rest >= restNanos && reading.isApplied());
+  }
+
+  /** Decides how long to rest, by how many transactions there were since the last look. */
   private void pace(String now, long at) {
     long known = Long.parseLong(now.split(":", -1)[1]);
     if (!snapshot.isEmpty()) {
       double perSecond = (known - transactions) * 1e9 / Math.max(at - lookedAt, 1);
-      double stretch = Math.max(clients.getAsInt() * perSecond / MANY_DELIVERIES_PER_SECOND, 1);
-      double millis = perSecond / TRANSACTIONS_PER_SECOND_FOR_A_MILLI * stretch;
-      lookMillis = (int) Math.min(Math.max(millis, SHORTEST_LOOK_MILLIS), LONGEST_LOOK_MILLIS);
+      double rest = lookNanos * perSecond / TRANSACTIONS_PER_SECOND_FOR_A_LOOK;
+      restNanos = Math.max((long) rest, SHORTEST_REST_NANOS);
     }
     transactions = known;
     lookedAt = at;
@@ -209,5 +218,8 @@ final class Watch {
   interface Reading {
     /** What there is. */
     Look look() throws CentralFailure;
+
+    /** Whether most of the clients that took the last page have applied it. */
+    boolean isApplied();
   }
 }

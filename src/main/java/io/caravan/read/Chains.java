@@ -44,6 +44,11 @@ final class Chains {
   private final Map<String, End> ends = new HashMap<>();
   private int characters;
   private long wokenAt = System.nanoTime();
+  // How many waited for the last page that was found, how many have come back since, and how many
+  // wait now.
+  private int took;
+  private int returned;
+  private int waiting;
   // By chain: the page that was looked for, and which nobody has taken yet.
   private final Map<String, Untaken> untaken = new HashMap<>();
 
@@ -108,19 +113,31 @@ final class Chains {
    */
   synchronized boolean awaitMore(Place place, long since, long nanos) {
     long end = System.nanoTime() + nanos;
-    while (!mayHaveMore(place, since)) {
-      long rest = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
-      if (rest <= 0) {
-        return false;
-      }
-      try {
+    returned++;
+    waiting++;
+    try {
+      while (!mayHaveMore(place, since)) {
+        long rest = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+        if (rest <= 0) {
+          return false;
+        }
         wait(rest);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return false;
       }
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    } finally {
+      waiting--;
     }
-    return true;
+  }
+
+  /**
+   * Whether most of those that took the last page have come back for the next one. To look again
+   * before makes them apply the same changes in smaller pages.
+   */
+  synchronized boolean isApplied() {
+    return 2 * returned >= took;
   }
 
   private boolean mayHaveMore(Place place, long since) {
@@ -238,6 +255,8 @@ final class Chains {
 
   /** Whoever waits looks whether it is for its sake. */
   private synchronized void tellWaiting() {
+    took = waiting;
+    returned = 0;
     notifyAll();
   }
 

@@ -84,6 +84,11 @@ public final class Reads implements KeptByClient {
     return chains.look();
   }
 
+  /** Whether most of the clients that took the last page have applied it. */
+  public boolean isApplied() {
+    return chains.isApplied();
+  }
+
   /** When the clients were last woken, in nanoseconds. */
   public long wokenAt() {
     return chains.wokenAt();

@@ -332,6 +332,28 @@ class ChainsTest {
   }
 
   @Test
+  void aPageIsAppliedWhenMostOfThoseThatWaitedForItHaveComeBack() throws CentralFailure {
+    Client blog = new Client("blog");
+    List<Client> others = List.of(blog.twin("shop"), blog.twin("forum"));
+    for (Client client : List.of(blog, others.get(0), others.get(1))) {
+      client.next(System.nanoTime());
+      assertThat(client.awaitsMore()).isNotDone();
+    }
+    assertThat(chains.isApplied()).isTrue();
+
+    central.execute("update users set name = 'Countess' where id = 1");
+    chains.look();
+
+    assertThat(chains.isApplied()).isFalse();
+    blog.next(System.nanoTime());
+    assertThat(blog.awaitsMore()).isNotDone();
+    assertThat(chains.isApplied()).isFalse();
+    others.get(0).next(System.nanoTime());
+    assertThat(others.get(0).awaitsMore()).isNotDone();
+    assertThat(chains.isApplied()).isTrue();
+  }
+
+  @Test
   void whoeverWaitsHearsThatAllAreWoken() throws CentralFailure {
     Client blog = new Client("blog");
     blog.next(System.nanoTime());
