@@ -91,8 +91,8 @@ public final class Clients implements CamelContextAware, KeptByClient {
   }
 
   /** Somebody has changed a client from outside: the next turn asks it where it stands. */
-  public void isChanged(String client) {
-    client(client).seen.isElsewhere();
+  public void changedFromOutside(String client) {
+    client(client).seen.movedElsewhere();
   }
 
   /**
@@ -122,13 +122,13 @@ public final class Clients implements CamelContextAware, KeptByClient {
 
   /** Another hub was quicker. */
   public void standBy(String client) {
-    client(client).seen.isElsewhere();
+    client(client).seen.movedElsewhere();
     client(client).state.standBy();
   }
 
   /** A page was applied, or there was none: the client stands there now. */
   public void progressed(String client, String mapping, Position position) {
-    client(client).seen.stands(mapping, position);
+    client(client).seen.broughtTo(mapping, position);
     client(client).state.progressed(position.isBehind());
   }
 
@@ -144,7 +144,7 @@ public final class Clients implements CamelContextAware, KeptByClient {
     if (!isStopping()) {
       boolean atCentral =
           error instanceof CentralFailure || (endpoint != null && endpoint.startsWith(CENTRAL));
-      client(client).seen.isLost();
+      client(client).seen.lost();
       client(client).state.failed(Cause.of(error, showsMessages), atCentral);
     }
   }

@@ -58,7 +58,7 @@ final class LastSeen {
   }
 
   /** This hub has brought it here, under this mapping. */
-  synchronized void stands(String mapping, Position here) {
+  synchronized void broughtTo(String mapping, Position here) {
     this.mapping = mapping;
     position = here;
     cursor = here.cursor();
@@ -71,12 +71,12 @@ final class LastSeen {
   }
 
   /** Somebody else has moved or changed it: it is to be asked where it stands. */
-  synchronized void isElsewhere() {
+  synchronized void movedElsewhere() {
     position = null;
   }
 
   /** A page may have been applied, and the answer lost. */
-  synchronized void isLost() {
+  synchronized void lost() {
     position = null;
     step = UNKNOWN;
   }

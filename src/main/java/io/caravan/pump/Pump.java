@@ -183,7 +183,7 @@ public final class Pump {
   public void storeBreaches(@Variable("turn") Turn turn) throws CentralFailure {
     deadLetters.store(DeadLetters.ALL, turn.breaches, turn.mostDeadLetters);
     reads.refused(DeadLetters.ALL);
-    log(turn).warn("{} changes skipped, e.g. {}", turn.breaches.size(), told(turn.breaches.get(0)));
+    log(turn).warn(told(turn.breaches, "skipped"));
   }
 
   /** Stores the rows that are too large to be sent as dead letters of this client. */
@@ -266,7 +266,7 @@ public final class Pump {
     deadLetters.store(turn.client, refused, turn.mostDeadLetters);
     reads.refused(turn.client);
     counters.refused(turn.client, refused.size());
-    log(turn).warn("{} changes refused, e.g. {}", refused.size(), told(refused.get(0)));
+    log(turn).warn(told(refused, "refused"));
   }
 
   /** Says and counts what has become of the page, and moves on to where the client stands now. */
@@ -359,7 +359,7 @@ public final class Pump {
     if (turn.hasAll() && clients.isToBeAsked(turn.client, trust)) {
       Position found = applying.locate(turn.client, turn.mapping);
       if (!found.isLike(turn.position)) {
-        clients.isChanged(turn.client);
+        clients.changedFromOutside(turn.client);
         turn.isToBegin = true;
       }
     }
@@ -369,8 +369,12 @@ public final class Pump {
     return reads.awaitMore(turn.position, turn.pageRows, turn.pageBytes, turn.page.began(), nanos);
   }
 
-  private static String told(Refusal refusal) {
-    return refusal.change().source() + " " + refusal.change().key() + ": " + refusal.message();
+  private static String told(List<Refusal> refusals, String what) {
+    Change first = refusals.get(0).change();
+    String one = first.source() + " " + first.key() + ": " + refusals.get(0).message();
+    return refusals.size() == 1
+        ? "1 change %s: %s".formatted(what, one)
+        : "%,d changes %s, e.g. %s".formatted(refusals.size(), what, one);
   }
 
   private Logger log(Turn turn) {
