@@ -11,9 +11,9 @@ import java.util.function.Consumer;
 /** Lets contenders take turns, so that what disturbs the machine for a while disturbs all. */
 final class Turns {
   private static final Duration WARM_UP = Duration.ofSeconds(2);
-  private static final Duration FIRST_WARM_UP = Duration.ofSeconds(60);
+  private static final Duration FIRST_WARM_UP = Duration.ofSeconds(30);
   // A hub runs for weeks. In its first minutes, the compiler takes half a core.
-  private static final Duration WARM_UP_OF_A_HUB = Duration.ofMinutes(3);
+  private static final Duration WARM_UP_OF_A_HUB = Duration.ofMinutes(2);
 
   private Turns() {}
 
