@@ -175,8 +175,9 @@ final class Watch {
    */
   private boolean isRested(long now) {
     long rest = now - lookedAt;
-    long longest = Math.max(LONGEST_REST_NANOS, clients.getAsInt() * REST_NANOS_FOR_A_CLIENT);
-    return rest >= longest || (rest >= restNanos && reading.isApplied());
+    boolean isLong =
+        rest >= LONGEST_REST_NANOS && rest >= clients.getAsInt() * REST_NANOS_FOR_A_CLIENT;
+    return isLong || (rest >= restNanos && reading.isApplied());
   }
 
   /** Decides how long to rest, by how many transactions there were since the last look. */
