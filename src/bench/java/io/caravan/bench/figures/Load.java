@@ -27,7 +27,7 @@ record Load(int rate, int clients, String what) {
 
   /** For people. */
   String label() {
-    return what.replace(" 1 clients", " 1 client");
+    return what.replaceFirst("^1 changes/s", "1 change/s").replace(" 1 clients", " 1 client");
   }
 
   private static Optional<Load> parsed(String what) {
