@@ -25,6 +25,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -156,54 +157,63 @@ class WatchTest {
 
   @Test
   void looksAgainWhenMostClientsHaveAppliedTheLastPage() throws SQLException {
-    caravan.stop();
-    try (Connection session = central.dataSource().getConnection();
-        Statement statement = session.createStatement()) {
-      Findings findings = new Findings(true);
-      Watch watch = new Watch(statement, () -> MANY_CLIENTS, findings);
-      watch.seesNews(1000);
-      assertThat(watch.isAsleep()).isFalse();
-      findings.isApplied = false;
-      int looks = findings.looks;
+    Findings findings = new Findings(true);
+    whileAwake(
+        MANY_CLIENTS,
+        findings,
+        watch -> {
+          findings.isApplied = false;
+          int looks = findings.looks;
 
-      await().during(REST).until(() -> looksNow(watch, findings) == looks);
+          await().during(REST).until(() -> looksNow(watch, findings) == looks);
 
-      findings.isApplied = true;
-      await().until(() -> looksNow(watch, findings) > looks);
-    }
+          findings.isApplied = true;
+          await().until(() -> looksNow(watch, findings) > looks);
+        });
   }
 
   @Test
   void doesNotWaitLongForClientsThatHang() throws SQLException {
-    caravan.stop();
-    try (Connection session = central.dataSource().getConnection();
-        Statement statement = session.createStatement()) {
-      Findings findings = new Findings(true);
-      Watch watch = new Watch(statement, () -> 1, findings);
-      watch.seesNews(1000);
-      findings.isApplied = false;
-      int looks = findings.looks;
+    Findings findings = new Findings(true);
+    whileAwake(
+        1,
+        findings,
+        watch -> {
+          findings.isApplied = false;
+          int looks = findings.looks;
 
-      await().until(() -> looksNow(watch, findings) > looks);
-    }
+          await().until(() -> looksNow(watch, findings) > looks);
+        });
   }
 
   @Test
   void looksLessOftenTheMoreIsWritten() throws SQLException {
+    Findings findings = new Findings(true);
+    whileAwake(
+        MANY_CLIENTS,
+        findings,
+        watch -> {
+          int looks = findings.looks;
+          await().until(() -> looksNow(watch, findings) > looks);
+
+          findings.transactions = Integer.MAX_VALUE;
+          int before = findings.looks;
+          await().until(() -> looksNow(watch, findings) > before);
+
+          await().during(REST).until(() -> looksNow(watch, findings) == before + 1);
+        });
+  }
+
+  /** With a watch of its own, which a rush has woken. */
+  private void whileAwake(int clients, Findings findings, Consumer<Watch> test)
+      throws SQLException {
     caravan.stop();
     try (Connection session = central.dataSource().getConnection();
         Statement statement = session.createStatement()) {
-      Findings findings = new Findings(true);
-      Watch watch = new Watch(statement, () -> MANY_CLIENTS, findings);
+      Watch watch = new Watch(statement, () -> clients, findings);
       watch.seesNews(1000);
-      int looks = findings.looks;
-      await().until(() -> looksNow(watch, findings) > looks);
-
-      findings.transactions = Integer.MAX_VALUE;
-      int before = findings.looks;
-      await().until(() -> looksNow(watch, findings) > before);
-
-      await().during(REST).until(() -> looksNow(watch, findings) == before + 1);
+      assertThat(watch.isAsleep()).isFalse();
+      test.accept(watch);
     }
   }
 
