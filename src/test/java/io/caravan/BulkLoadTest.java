@@ -65,6 +65,33 @@ class BulkLoadTest {
     assertThat(blog().value("select count(*) from caravan.replicated")).isEqualTo("2499");
   }
 
+  /** A key is noted in the same form by a bulk load and by the statement that removes it. */
+  @Test
+  void anyRowThatWasLoadedInBulkIsDeletedWithItsNote() {
+    central.execute(
+        """
+        create table prices (name text, price numeric, weight real, primary key (name, price, weight));
+        select caravan.track('prices', '{}');
+        insert into prices values ('ä€😀 "quoted" \\ /', 1.500, 0.1), (e'tab\\tnew\\nline\\x7f', 100, 1e20),
+          ('', 'NaN', 'Infinity'), ('null', -0.0, '-0'), ('zeros', 2.000, 1e-10), ('large', 12345678901234567890.00, 5);
+        """);
+    caravan.client(
+        "blog",
+        "create table prices (name text, price numeric, weight real, primary key (name, price, weight));",
+        """
+        [{"source": "public.prices", "table": "public.prices", "columns": {},
+          "key": {"name": "name", "price": "price", "weight": "weight"}}]
+        """);
+    caravan.start();
+    caravan.awaitEqual("table prices order by 1", "blog", "table prices order by 1");
+    assertThat(blog().value("select count(*) from caravan.replicated")).isEqualTo("6");
+
+    central.execute("delete from prices");
+
+    caravan.awaitEqual("table prices", "blog", "table prices");
+    assertThat(blog().query("table caravan.replicated")).isEmpty();
+  }
+
   @Test
   void aClientThatHasSomeOfTheRowsGetsThemAllAndKeepsItsOwnColumns() {
     caravan.client(

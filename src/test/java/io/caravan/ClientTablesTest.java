@@ -30,6 +30,14 @@ class ClientTablesTest extends WithBlog {
       """
       [{"source": "public.users", "table": "public.members", "key": {"id": "id"}, "columns": {"name": "name"}}]
       """;
+  private static final String OF_ITS_OWN =
+      """
+      insert into members values (50, 'of its own');
+      create table written (id int);
+      create function see() returns trigger language plpgsql security definer as
+        $$ begin insert into public.written values (new.id); return null; end $$;
+      create trigger see after insert or update on members for each row execute function see();
+      """;
   private static final String FOUND =
       """
       select c.relname from pg_class c where c.relnamespace = 'caravan'::regnamespace and c.relkind <> 'i'
@@ -182,6 +190,78 @@ class ClientTablesTest extends WithBlog {
   }
 
   @Test
+  void notesInJsonAreTakenOverWithoutBeingFilledAgain() {
+    givenNotesInJson();
+
+    caravan.start();
+
+    awaitTakenOver();
+    assertThat(blog.query(FOUND))
+        .containsExactlyInAnyOrder(List.of("cursor"), List.of("replicated"));
+  }
+
+  @Test
+  void notesInJsonOfAnotherOwnerAreTakenOverAfterTheStatementsThatTheHubNames() {
+    givenNotesInJson();
+    loginAsRole();
+    blog.execute(
+        "grant usage on schema caravan to %1$s; grant select, insert, update, delete on all tables in schema caravan to %1$s"
+            .formatted(role));
+    try (Log log = new Log("caravan.blog")) {
+      caravan.start();
+      awaitPaused("alter table caravan.replicated rename to json_notes");
+
+      blog.execute(statementsForAnOwner());
+
+      awaitTakenOver();
+      assertThat(log.lines())
+          .contains(
+              "INFO no longer used, may be dropped by an owner: the functions in the schema caravan, caravan.json_notes");
+    }
+  }
+
+  @Test
+  void aHubThatNotesKeysInJsonFailsInsteadOfNotingThemWhereNobodyLooks() throws Exception {
+    givenNotesInJson();
+    try (Connection connection = blog.dataSource().getConnection();
+        PreparedStatement note =
+            connection.prepareStatement(
+                "insert into caravan.replicated (target, key) values (1, ?::jsonb)")) {
+      for (int n = 100; n < 110; n++) {
+        note.setString(1, "[" + n + "]");
+        note.execute();
+      }
+
+      ensure(blog.url());
+
+      assertThatThrownBy(note::execute)
+          .hasMessageContaining("column \"key\" of relation \"replicated\" does not exist");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void notesInJsonGetTheFormInWhichTheyAreLookedUp(int hubs) throws Exception {
+    givenNotesInJson();
+    blog.execute(
+        """
+        insert into caravan.replicated values (7, '[1.50, "1.50"]'), (7, '["NaN", null]'), (7, '[100]'), (7, '[0.0]'), (7, '[true, " \\""]');
+        insert into caravan.replicated select 8, jsonb_build_array(i) from generate_series(1000, 100000) as i;
+        """);
+
+    atOnce(hubs);
+
+    assertThat(
+            blog.query("select canonical_key from caravan.replicated where target = 7 order by 1"))
+        .extracting(row -> row.get(0))
+        .containsExactlyInAnyOrder(
+            "[1.5, \"1.50\"]", "[\"NaN\", null]", "[100]", "[0]", "[true, \" \\\"\"]");
+    assertThat(blog.value("select count(*) from caravan.replicated where target = 8"))
+        .isEqualTo("99001");
+    assertThat(blog.value("select to_regclass('caravan.json_notes')")).isNull();
+  }
+
+  @Test
   void hubsMakeThemAtTheSameTime() throws Exception {
     atOnce(8);
 
@@ -232,14 +312,30 @@ class ClientTablesTest extends WithBlog {
             + """
             insert into caravan.cursor select client, step, cursor, applied_at from now.cursor;
             insert into caravan.target (client, source, relation) values ('blog', 'public.users', 'public.members');
-            insert into caravan.owned select t.id, r.key from now.replicated r, caravan.target t;
+            insert into caravan.owned select t.id, r.canonical_key::jsonb from now.replicated r, caravan.target t;
             drop schema now cascade;
-            insert into members values (50, 'of its own');
-            create table written (id int);
-            create function see() returns trigger language plpgsql security definer as
-              $$ begin insert into public.written values (new.id); return null; end $$;
-            create trigger see after insert or update on members for each row execute function see();
-            """);
+            """
+            + OF_ITS_OWN);
+  }
+
+  /** Loaded by a hub that noted keys as {@code jsonb}. */
+  private void givenNotesInJson() {
+    caravan.start();
+    awaitSame();
+    awaitLong()
+        .until(
+            () ->
+                blog.value("select cursor ? 'fill' or cursor is null from caravan.cursor")
+                    .equals("f"));
+    caravan.stop();
+    blog.execute(
+        """
+        alter table caravan.replicated rename to now;
+        create table caravan.replicated (target bigint, key jsonb, primary key (key, target));
+        insert into caravan.replicated select target, canonical_key::jsonb from caravan.now;
+        drop table caravan.now;
+        """
+            + OF_ITS_OWN);
   }
 
   /** What was noted is deleted, what is new comes, and nothing else is written. */
@@ -249,8 +345,8 @@ class ClientTablesTest extends WithBlog {
         "select * from users union all select 50, 'of its own' order by id",
         "table members order by id");
     assertThat(blog.query("table written")).containsExactly(List.of("4"));
-    assertThat(blog.query("select key from caravan.replicated order by 1"))
-        .isEqualTo(central.query("select jsonb_build_array(id) from users order by 1"));
+    assertThat(blog.query("select canonical_key from caravan.replicated order by 1"))
+        .isEqualTo(central.query("select jsonb_build_array(id)::text from users order by 1"));
   }
 
   private void awaitSame() {

@@ -226,7 +226,7 @@ class RandomTest {
     compare(
         "select case when site = 'blog' then 'public.members' else 'public.guests' end, jsonb_build_array(id) from users",
         "blog",
-        "select case target when %d then 'public.members' when %d then 'public.guests' end, key from caravan.replicated"
+        "select case target when %d then 'public.members' when %d then 'public.guests' end, canonical_key from caravan.replicated"
             .formatted(
                 TargetNumber.of("blog", "public.users", "public.members", 1),
                 TargetNumber.of("blog", "public.users", "public.guests", 1)),

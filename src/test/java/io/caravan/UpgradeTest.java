@@ -153,7 +153,7 @@ class UpgradeTest extends WithBlog {
         insert into orders select * from json_populate_recordset(null::orders, %s);
         insert into caravan.replicated
         select ('x' || left(md5(concat_ws(E'\\n', '%s', 'public.users', 'public.members', 1)), 16))::bit(64)::bigint,
-          jsonb_build_array(id)
+          jsonb_build_array(id)::text
         from members;
         update caravan.cursor set cursor = %s::jsonb, step = 1;
         """

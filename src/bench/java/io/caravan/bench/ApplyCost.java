@@ -60,7 +60,7 @@ final class ApplyCost implements Section {
         "create table users (id bigint primary key, name text not null, email text not null);"
             + "insert into users select n, 'user ' || n, 'user' || n || '@example.org' from generate_series(1, %d) n;"
                 .formatted(ROWS)
-            + "insert into caravan.replicated select %d, jsonb_build_array(id) from users;"
+            + "insert into caravan.replicated select %d, jsonb_build_array(id)::text from users;"
                 .formatted(TargetNumber.of("bench", "public.users", "public.users", 1))
             + "insert into caravan.cursor (client, cursor) values ('bench', '{\"filled\": {}}')");
     try (ClientPool pool = new ClientPool()) {

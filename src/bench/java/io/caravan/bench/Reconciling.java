@@ -165,7 +165,7 @@ final class Reconciling implements Section {
         where id in (select distinct 1 + trunc(random() * %1$d)::int from generate_series(1, 300));
         insert into users select %1$d + i, 'surplus', '' from generate_series(1, 300) as i;
         insert into caravan.replicated
-        select target, jsonb_build_array(%1$d + i)
+        select target, jsonb_build_array(%1$d + i)::text
         from (select distinct target from caravan.replicated) as targets, generate_series(1, 300) as i;
         """
             .formatted(rows));

@@ -3,6 +3,7 @@ package io.caravan.apply;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.caravan.client.BulkLoad;
+import io.caravan.client.NotedKey;
 import java.io.IOException;
 import java.io.StringReader;
 import java.io.UncheckedIOException;
@@ -51,10 +52,16 @@ final class BulkPage {
     parser.nextToken();
     int from = PageText.at(parser);
     List<String> keys = new ArrayList<>();
+    StringBuilder key = new StringBuilder();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
-      keys.add(parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getText());
+      String value = parser.getText();
+      keys.add(value);
+      if (parser.currentToken() == JsonToken.VALUE_NUMBER_FLOAT) {
+        key.append(changes, from, PageText.at(parser)).append(NotedKey.number(value));
+        from = PageText.at(parser) + value.length();
+      }
     }
-    String key = changes.substring(from, PageText.at(parser) + 1);
+    key.append(changes, from, PageText.at(parser) + 1);
     List<String> values = new ArrayList<>();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
       values.add(parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getText());
@@ -65,7 +72,7 @@ final class BulkPage {
         add(rows.get(i), load, keys, values);
         if (load.note() != null) {
           notes.append(load.note()).append('\t');
-          escape(notes, key);
+          escape(notes, key.toString());
           notes.append('\n');
         }
         count++;

@@ -15,8 +15,8 @@ import org.slf4j.LoggerFactory;
  * central. The hub makes them, and brings those of an older release up to date. Where its role may
  * not, it says which statements an owner has to run.
  *
- * <p>Relies on: a renamed table is not found by statements that were prepared before. So a hub of
- * an older release stops instead of noting keys where nobody looks any more.
+ * <p>Relies on: a renamed table or column is not found by statements that were prepared before. So
+ * a hub of an older release stops instead of noting keys where nobody looks any more.
  */
 public final class ClientTables {
   private static final String INSUFFICIENT_PRIVILEGE = "42501";
@@ -65,8 +65,12 @@ public final class ClientTables {
     if (!found.ownersPart().isEmpty()) {
       throw askOwner(found.role(), found.ownersPart());
     }
+    OlderNotes notes = new OlderNotes(connection, client);
     if (found.hasNumberedNotes()) {
-      move(connection, client);
+      move(notes::moveNumbered);
+    }
+    if (found.hasJsonNotes()) {
+      move(notes::moveJson);
     }
     if (!found.leftovers().isEmpty()) {
       drop(connection, client, found.leftovers());
@@ -122,9 +126,9 @@ public final class ClientTables {
             .formatted(role, String.join("; ", statements)));
   }
 
-  private static void move(Connection connection, String client) throws SQLException {
+  private static void move(Move notes) throws SQLException {
     try {
-      new NumberedNotes(connection, client).move();
+      notes.run();
     } catch (SQLException e) {
       // Another hub has moved the last ones, and dropped the table.
       if (!UNDEFINED_TABLE.equals(e.getSQLState())) {
@@ -155,5 +159,9 @@ public final class ClientTables {
 
   private interface Work {
     void run(Statement statement) throws SQLException;
+  }
+
+  private interface Move {
+    void run() throws SQLException;
   }
 }

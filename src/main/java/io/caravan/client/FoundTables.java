@@ -18,6 +18,7 @@ import java.util.stream.Stream;
  * @param tables in the schema, ours and those of older releases
  * @param usable those of the tables that the hub's role may read and write
  * @param knowsTables whether the cursor says with which tables its client was loaded
+ * @param notesJson whether keys are noted as {@code jsonb}
  */
 record FoundTables(
     String role,
@@ -25,12 +26,16 @@ record FoundTables(
     boolean mayUse,
     Set<String> tables,
     Set<String> usable,
-    boolean knowsTables) {
+    boolean knowsTables,
+    boolean notesJson) {
 
-  private static final List<String> OURS = List.of("cursor", "replicated");
-  // Older releases noted keys in the table owned, by numbers of targets.
-  private static final String NOTES = "owned";
+  private static final String NOTES = "replicated";
+  private static final List<String> OURS = List.of("cursor", NOTES);
+  // Older releases noted keys as jsonb: first in the table owned by numbers of targets, later where
+  // they are now.
+  private static final String OWNED = "owned";
   private static final String NUMBERED_NOTES = "numbered";
+  private static final String JSON_NOTES = "json_notes";
 
   private static final String FIND =
       """
@@ -47,6 +52,10 @@ record FoundTables(
         exists (
           select from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
           where c.relnamespace = s.id and c.relname = 'cursor' and a.attname = 'tables' and not a.attisdropped
+        ),
+        exists (
+          select from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+          where c.relnamespace = s.id and c.relname = 'replicated' and a.attname = 'key' and not a.attisdropped
         )
       from (select (select n.oid from pg_catalog.pg_namespace n where n.nspname = 'caravan')) as s (id)
       """;
@@ -62,7 +71,8 @@ record FoundTables(
           row.getBoolean(3),
           Set.of((String[]) row.getArray(4).getArray()),
           Set.of((String[]) row.getArray(5).getArray()),
-          row.getBoolean(6));
+          row.getBoolean(6),
+          row.getBoolean(7));
     }
   }
 
@@ -78,18 +88,25 @@ record FoundTables(
     } else if (!knowsTables) {
       missing.add("alter table caravan.cursor add tables jsonb");
     }
-    // The key comes first in the index: it is what differs from row to row.
-    if (!tables.contains("replicated")) {
-      missing.add(
-          "create table caravan.replicated (target bigint, key jsonb, primary key (key, target))");
+    if (notesJson) {
+      missing.add("alter table caravan." + NOTES + " rename to " + JSON_NOTES);
     }
-    if (tables.contains(NOTES)) {
+    // The key comes first in the index: it is what differs from row to row.
+    if (lacksNotes()) {
+      missing.add(
+          "create table caravan.replicated (target bigint, canonical_key text collate \"C\", primary key (canonical_key, target))");
+    }
+    if (tables.contains(OWNED)) {
       if (tables.contains(NUMBERED_NOTES)) {
         missing.add("drop table caravan." + NUMBERED_NOTES);
       }
-      missing.add("alter table caravan." + NOTES + " rename to " + NUMBERED_NOTES);
+      missing.add("alter table caravan." + OWNED + " rename to " + NUMBERED_NOTES);
     }
     return missing;
+  }
+
+  private boolean lacksNotes() {
+    return notesJson || !tables.contains(NOTES);
   }
 
   /** The same with the rights that the hub's role needs, if somebody else runs them. */
@@ -99,7 +116,10 @@ record FoundTables(
       statements.add("grant usage on schema caravan to " + role);
     }
     List<String> closed =
-        OURS.stream().filter(name -> !usable.contains(name)).map("caravan."::concat).toList();
+        OURS.stream()
+            .filter(name -> !usable.contains(name) || (name.equals(NOTES) && lacksNotes()))
+            .map("caravan."::concat)
+            .toList();
     if (!closed.isEmpty()) {
       statements.add(
           "grant select, insert, update, delete on %s to %s"
@@ -113,9 +133,14 @@ record FoundTables(
     return tables.containsAll(Set.of(NUMBERED_NOTES, "target"));
   }
 
+  /** Whether there may be notes as {@code jsonb} that are still to be moved. */
+  boolean hasJsonNotes() {
+    return tables.contains(JSON_NOTES);
+  }
+
   /** Tables of older releases that are no longer needed once the notes are moved. */
   List<String> leftovers() {
-    return Stream.of(NUMBERED_NOTES, "target", "prepared")
+    return Stream.of(NUMBERED_NOTES, "target", "prepared", JSON_NOTES)
         .filter(tables::contains)
         .map("caravan."::concat)
         .toList();

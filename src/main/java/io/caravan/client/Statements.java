@@ -64,6 +64,9 @@ public final class Statements {
         select ?::jsonb as changes
       )""";
 
+  private static final String HAS_ROW =
+      "pg_catalog.jsonb_array_length(change.\"caravan.change\") > 1";
+
   private final Catalog catalog;
   private final List<Target> all;
   private final List<Target> targets;
@@ -220,7 +223,7 @@ public final class Statements {
         target.isCentrals()
             ? "with d as (delete from %s returning 1)".formatted(table(target).name())
             : """
-              with gone as (delete from caravan.replicated as o where o.target = %s returning o.key),
+              with gone as (delete from caravan.replicated as o where o.target = %s returning o.canonical_key::jsonb as key),
               d as (delete from %s as t using gone where %s%s returning 1)"""
                 .formatted(
                     number(target),
@@ -353,11 +356,12 @@ public final class Statements {
             ? ""
             : """
               , n%1$d as (
-                insert into caravan.replicated (target, key)
-                select %2$s, b.key from b%1$d as b
-                where %3$s is null
+                insert into caravan.replicated (target, canonical_key)
+                select %2$s, %3$s from %5$s as b
+                where %4$s is null
               )"""
-                .formatted(i, number(target), noted(target));
+                .formatted(
+                    i, number(target), note(target, "b.key"), noted(target), keys(target, i));
     return """
         , b%1$d as (
           %2$s
@@ -432,11 +436,24 @@ public final class Statements {
 
   /** The note of a row that comes, if there is one. */
   private String noted(Target target) {
-    return "(select o.target from caravan.replicated as o where o.target = %s and o.key = b.key)"
-        .formatted(number(target));
+    return "(select o.target from caravan.replicated as o where o.target = %s and o.canonical_key = %s)"
+        .formatted(number(target), note(target, "b.key"));
   }
 
-  /** The rows that a target takes in: k0, …, v0, … and key, as it is noted. */
+  /** Takes the rows' keys from the page once more: that costs less than to keep the rows. */
+  private String keys(Target target, int i) {
+    return target.isFiltered()
+        ? "b" + i
+        : "(select change.\"caravan.change\" -> 0 as key from %s where %s)"
+            .formatted(elements(target.source()), HAS_ROW);
+  }
+
+  private String note(Target target, String key) {
+    Source source = sources.get(target.source());
+    return NotedKey.of(source.key(), source.columns(), key);
+  }
+
+  /** The rows that a target takes in: k0, …, v0, … and key, as central has it. */
   String brought(Target target) {
     Source source = sources.get(target.source());
     Table table = table(target);
@@ -476,7 +493,8 @@ public final class Statements {
         .append("change.\"caravan.change\" -> 0 as key\n  from ")
         .append(elements(target.source()))
         .append(computed.isEmpty() ? "" : lateral(computed, source))
-        .append("\n  where pg_catalog.jsonb_array_length(change.\"caravan.change\") > 1")
+        .append("\n  where ")
+        .append(HAS_ROW)
         .append(target.isFiltered() ? " and computed.passes" : "")
         .toString();
   }
@@ -511,7 +529,7 @@ public final class Statements {
     return keys
         + """
           , o%1$d as (
-            delete from caravan.replicated as o using x%1$d as x where o.target = %2$s and o.key = x.key returning o.key
+            delete from caravan.replicated as o using x%1$d as x where o.target = %2$s and o.canonical_key = %6$s returning x.key
           ), d%1$d as (
             delete from %3$s as t using o%1$d as o where %4$s%5$s returning 1
           )"""
@@ -520,7 +538,8 @@ public final class Statements {
                 number(target),
                 table.name(),
                 matches(target, "o.key"),
-                notElsewhere(target, "o.key"));
+                notElsewhere(target, "o.key"),
+                note(target, "x.key"));
   }
 
   /** Keeps the rows that another target of the same table has, too. */
@@ -534,8 +553,8 @@ public final class Statements {
             .collect(joining(", "));
     return others.isEmpty()
         ? ""
-        : " and not exists (select from caravan.replicated as other where other.target in (%s) and other.key = %s)"
-            .formatted(others, key);
+        : " and not exists (select from caravan.replicated as other where other.target in (%s) and other.canonical_key = %s)"
+            .formatted(others, note(target, key));
   }
 
   private static String elements(String source) {

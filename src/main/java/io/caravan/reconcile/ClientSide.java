@@ -4,6 +4,7 @@ import io.caravan.Fault;
 import io.caravan.client.Catalog;
 import io.caravan.client.Mapping;
 import io.caravan.client.MappingCheck;
+import io.caravan.client.NotedKey;
 import io.caravan.client.Source;
 import io.caravan.client.Table;
 import io.caravan.client.Target;
@@ -33,7 +34,7 @@ public final class ClientSide implements Side.OfClient {
       from (select %s as cursor) as s
       left join (
         select k.text, k.text::jsonb as key, exists (
-          select from caravan.replicated as o where o.target = ? and o.key = k.text::jsonb
+          select from caravan.replicated as o where o.target = ? and o.canonical_key = %s
         ) as is_replicated
         from unnest(?::text[]) as k (text)
       ) as e on true
@@ -42,21 +43,21 @@ public final class ClientSide implements Side.OfClient {
   private static final String ORPHANS =
       """
       with page as materialized (%s)
-      select (select count(*) from page), (select p.key::text from page as p order by p.key desc limit 1),
-        array(select p.key::text from page as p where not exists (select from %s as t where %s))
+      select (select count(*) from page), (select p.key from page as p order by p.key desc limit 1),
+        array(select p.key from page as p where not exists (select from %s as t where %s))
       """;
   private static final String NOTES =
       """
       with page as materialized (%s)
-      select (select count(*) from page), (select p.key::text from page as p order by p.key desc limit 1),
-        array(select p.key::text from page as p order by p.key)
+      select (select count(*) from page), (select p.key from page as p order by p.key desc limit 1),
+        array(select p.key from page as p order by p.key)
       """;
   private static final String NOTED =
       """
       select (select count(*) from caravan.replicated as o where o.target = ?) - (
         select count(*)
         from unnest(?::text[]) as k (text)
-        join caravan.replicated as o on o.target = ? and o.key = k.text::jsonb
+        join caravan.replicated as o on o.target = ? and o.canonical_key = %s
       )
       """;
 
@@ -101,12 +102,11 @@ public final class ClientSide implements Side.OfClient {
   @Override
   public DigestPart digest(Comparison comparison, Scope scope, long from)
       throws SQLException, Fault {
-    Target target = target(comparison);
     try (Session session = new Session(database)) {
       Connection connection = session.connection();
       HeldRows rows = rows(connection, comparison);
       long noted =
-          scope.counts() && from == 0 ? noted(connection, target, scope) : DigestPart.UNKNOWN;
+          scope.counts() && from == 0 ? noted(connection, comparison, scope) : DigestPart.UNKNOWN;
       if (scope.replicated()) {
         session.set("work_mem", "64MB");
         return new DigestPart(
@@ -142,11 +142,19 @@ public final class ClientSide implements Side.OfClient {
     return new Digest(count, total, buckets);
   }
 
-  private long noted(Connection connection, Target target, Scope scope) throws SQLException {
+  private long noted(Connection connection, Comparison comparison, Scope scope)
+      throws SQLException {
+    Target target = target(comparison);
     long number = numbers.get(target);
     return target.isCentrals()
         ? DigestPart.UNKNOWN
-        : Sql.of(NOTED, number, scope.omit(), number).one(connection, row -> row.getLong(1));
+        : Sql.of(NOTED.formatted(note(comparison)), number, scope.omit(), number)
+            .one(connection, row -> row.getLong(1));
+  }
+
+  /** How the key k.text is noted. */
+  private static String note(Comparison comparison) {
+    return NotedKey.of(comparison.sourceKey(), comparison.types(), "k.text::jsonb");
   }
 
   @Override
@@ -173,6 +181,7 @@ public final class ClientSide implements Side.OfClient {
               CHECK,
               // The first of these parameters is the cursor's; the others follow it in the text.
               Sql.of(CURSOR, client, numbers.get(target(comparison)), keys),
+              note(comparison),
               rows.in(session.connection(), ofAll(scope), Parts.ALL),
               rows.haveKey(n -> "r.k" + n, "e.key"))
           .each(
@@ -205,7 +214,7 @@ public final class ClientSide implements Side.OfClient {
           ORPHANS,
           page(numbers.get(target), after),
           rows.table().name(),
-          rows.haveKey("p.key"));
+          rows.haveKey("p.key::jsonb"));
     }
   }
 
@@ -219,9 +228,9 @@ public final class ClientSide implements Side.OfClient {
   /** The next keys that are noted of a target. */
   private static Sql page(long target, String after) {
     return Sql.join(
-        "select o.key from caravan.replicated as o where o.target = %s%s order by o.key limit %s",
+        "select o.canonical_key as key from caravan.replicated as o where o.target = %s%s order by o.canonical_key limit %s",
         Sql.of("?", target),
-        after.isEmpty() ? "" : Sql.of(" and o.key > ?::jsonb", after),
+        after.isEmpty() ? "" : Sql.of(" and o.canonical_key > ?", after),
         Sql.of("?", NOTES_AT_ONCE));
   }
 

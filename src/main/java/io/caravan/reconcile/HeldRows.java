@@ -26,8 +26,8 @@ final class HeldRows {
   private static final String IS_NOTED =
       """
        and exists (
-        select from caravan.replicated as o
-        where o.target = ? and (%s) & '%d'::bigint = any (?::bigint[]) and %s
+        select from (select n.canonical_key::jsonb as key from caravan.replicated as n where n.target = ?) as o
+        where (%s) & '%d'::bigint = any (?::bigint[]) and %s
       )""";
 
   private final Table table;

@@ -61,7 +61,7 @@ class SidesTest {
         create table members (id bigint primary key, name varchar(20), mail text, amount numeric(10, 2), mood text);
         insert into members
         select i, nullif('user ' || i, 'user 7'), 'u' || i, i / 8.0, 'glad' from generate_series(1, %1$d) as i where i %% 10 <> 0;
-        insert into caravan.replicated select %2$d, jsonb_build_array(id) from members;
+        insert into caravan.replicated select %2$d, jsonb_build_array(id)::text from members;
         insert into members select -i, 'of its own' from generate_series(1, 50) as i;
         insert into caravan.cursor (client, cursor) values ('blog', '{"epoch": "1"}');
         """
