@@ -32,8 +32,8 @@ as $$
   select sqlstate in ('23503', '23505', '23P01')  -- foreign key, unique, exclusion
 $$;
 
--- Sends a client once more what it refused because of other rows: these may have gone or come just now.
-create or replace function caravan_internal.requeue_dependent(client text)
+-- Sends a client, or all of them, once more what was refused because of other rows: these may have gone or come just now.
+create or replace function caravan_internal.requeue_dependent(client text default null)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -42,7 +42,8 @@ begin
   perform caravan_internal.requeue(array(
     select d
     from caravan.dead_letter d
-    where d.client = requeue_dependent.client and d.state in ('retrying', 'open') and caravan_internal.depends_on_others(d.sqlstate)
+    where (requeue_dependent.client is null or d.client = requeue_dependent.client) and d.state in ('retrying', 'open')
+      and caravan_internal.depends_on_others(d.sqlstate)
   ));
 end
 $$;

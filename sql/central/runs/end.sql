@@ -49,9 +49,9 @@ begin
     set doubt = null, doubted_at = null
     where v.client = r.client and v.source = r.source and v.target = r.target and v.doubted_at < r.started_at;
   end if;
-  -- What was repaired may have made room for others.
+  -- What was repaired was sent to every client, and may have made room for others there.
   if repaired > 0 then
-    perform caravan_internal.requeue_dependent(r.client);
+    perform caravan_internal.requeue_dependent();
   end if;
   -- Of those that have only verified, the last one is enough.
   delete from caravan.reconciliation o
