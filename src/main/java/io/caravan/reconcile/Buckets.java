@@ -1,9 +1,10 @@
 package io.caravan.reconcile;
 
+import io.caravan.Fault;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
-import java.util.Collections;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,37 +36,59 @@ final class Buckets {
 
   private Buckets() {}
 
-  /** The digest of the rows. */
-  static Digest digest(Connection connection, Scope scope, Sql rows) throws SQLException {
-    long mask = (1L << (scope.bits() + scope.more())) - 1;
-    return Sql.join(DIGEST, mask, rows, isWithin(scope))
-        .one(
-            connection,
-            row -> {
-              Map<Long, Integer> places = places(scope);
-              List<Long> hashes =
-                  new ArrayList<>(Collections.nCopies(scope.within().size() << scope.more(), 0L));
-              if (row.getArray(3) != null) {
-                Long[] found = (Long[]) row.getArray(3).getArray();
-                Long[] hash = (Long[]) row.getArray(4).getArray();
-                for (int i = 0; i < found.length; i++) {
-                  hashes.set(place(scope, places, found[i]), hash[i]);
-                }
-              }
-              return new Digest(row.getLong(1), row.getLong(2), hashes);
-            });
+  /**
+   * The digest of the rows.
+   *
+   * @param pieces queries, one after the other, each for some of the rows
+   * @param pace with which the pieces are asked for
+   */
+  static Digest digest(Connection connection, Scope scope, List<Sql> pieces, Pace pace)
+      throws SQLException, Fault {
+    long mask = (1L << scope.depth()) - 1;
+    Map<Long, Integer> places = places(scope);
+    long[] hashes = new long[scope.within().size() << scope.more()];
+    long rows = 0;
+    long total = 0;
+    for (Sql piece : pieces) {
+      Sql digest = Sql.join(DIGEST, mask, piece, isWithin(scope));
+      Digest some =
+          pace.ask(() -> digest.one(connection, row -> answer(row, scope, places, hashes)));
+      rows += some.rows();
+      total ^= some.total();
+    }
+    return new Digest(rows, total, Arrays.stream(hashes).boxed().toList());
   }
 
-  /** Each of the rows. */
-  static void list(Connection connection, Scope scope, Sql rows, Consumer<Listed> each)
+  /** Adds a piece's hashes to those of the buckets; returns the rest of its digest. */
+  private static Digest answer(ResultSet row, Scope scope, Map<Long, Integer> places, long[] hashes)
       throws SQLException {
-    Sql.join(LIST, rows, isWithin(scope))
-        .each(
-            connection,
-            row -> {
-              String key = row.getString(3);
-              each.accept(new Listed(row.getLong(1), row.getString(2), key == null ? "" : key));
-            });
+    if (row.getArray(3) != null) {
+      Long[] found = (Long[]) row.getArray(3).getArray();
+      Long[] hash = (Long[]) row.getArray(4).getArray();
+      for (int i = 0; i < found.length; i++) {
+        hashes[place(scope, places, found[i])] ^= hash[i];
+      }
+    }
+    return new Digest(row.getLong(1), row.getLong(2), List.of());
+  }
+
+  /** Each of the rows, of one piece after the other. */
+  static void list(
+      Connection connection, Scope scope, List<Sql> pieces, Pace pace, Consumer<Listed> each)
+      throws SQLException, Fault {
+    for (Sql piece : pieces) {
+      Sql list = Sql.join(LIST, piece, isWithin(scope));
+      pace.ask(
+          () -> {
+            list.each(connection, row -> each.accept(listed(row)));
+            return true;
+          });
+    }
+  }
+
+  private static Listed listed(ResultSet row) throws SQLException {
+    String key = row.getString(3);
+    return new Listed(row.getLong(1), row.getString(2), key == null ? "" : key);
   }
 
   private static Sql isWithin(Scope scope) {

@@ -1,5 +1,6 @@
 package io.caravan.reconcile;
 
+import io.caravan.Fault;
 import io.caravan.client.Mapping;
 import io.caravan.client.Target;
 import java.sql.Connection;
@@ -33,16 +34,11 @@ public final class CentralSide implements Side.OfCentral {
 
   private final DataSource central;
   private final Mapping mapping;
-  private final long blocks;
+  private final Pace pace;
 
-  /** Central, for a client with this mapping. */
-  public CentralSide(DataSource central, Mapping mapping) {
-    this(central, mapping, Parts.USUAL_BLOCKS);
-  }
-
-  /** The same, of which so many blocks are read at once. */
-  CentralSide(DataSource central, Mapping mapping, long blocks) {
-    this.blocks = blocks;
+  /** Central, for a client with this mapping, which is asked with this pace. */
+  CentralSide(DataSource central, Mapping mapping, Pace pace) {
+    this.pace = pace;
     this.central = central;
     this.mapping = mapping;
   }
@@ -90,20 +86,21 @@ public final class CentralSide implements Side.OfCentral {
   }
 
   @Override
-  public DigestPart digest(Comparison comparison, Scope scope, long from) throws SQLException {
+  public DigestPart digest(Comparison comparison, Scope scope, long from)
+      throws SQLException, Fault {
     try (Session session = open()) {
       Part part = part(session, comparison, scope, from);
-      Digest digest = Buckets.digest(session.connection(), scope, part.rows);
+      Digest digest = Buckets.digest(session.connection(), scope, part.pieces, pace);
       return new DigestPart(digest, part.block, DigestPart.UNKNOWN);
     }
   }
 
   @Override
   public Block list(Comparison comparison, Scope scope, long from, Consumer<Listed> each)
-      throws SQLException {
+      throws SQLException, Fault {
     try (Session session = open()) {
       Part part = part(session, comparison, scope, from);
-      Buckets.list(session.connection(), scope, part.rows, each);
+      Buckets.list(session.connection(), scope, part.pieces, pace, each);
       return part.block;
     }
   }
@@ -144,10 +141,14 @@ public final class CentralSide implements Side.OfCentral {
     CentralTypes types = CentralTypes.of(connection, comparison);
     MappedRows rows = rows(comparison, types);
     List<String> omitted = rows.omitted(connection, scope.omit());
-    Parts parts = rows.parts(connection, scope, from, blocks);
+    Parts parts = rows.parts(connection, scope, from, pace.blocks().ofPart());
     session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
     session.useSearchPathOfLogin();
-    return new Part(rows.in(omitted, scope.seed(), parts), parts.block());
+    return new Part(
+        parts.pieces(pace.blocks().atOnce()).stream()
+            .map(piece -> rows.in(omitted, scope.seed(), piece))
+            .toList(),
+        parts.block());
   }
 
   private MappedRows rows(Comparison comparison, CentralTypes types) throws SQLException {
@@ -162,5 +163,5 @@ public final class CentralSide implements Side.OfCentral {
     return session;
   }
 
-  private record Part(Sql rows, Block block) {}
+  private record Part(List<Sql> pieces, Block block) {}
 }

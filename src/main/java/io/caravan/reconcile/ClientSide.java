@@ -65,16 +65,11 @@ public final class ClientSide implements Side.OfClient {
   private final String client;
   private final Mapping mapping;
   private final Map<Target, Long> numbers;
-  private final long blocks;
+  private final Pace pace;
 
-  /** A client with this mapping. */
-  public ClientSide(DataSource database, String client, Mapping mapping) {
-    this(database, client, mapping, Parts.USUAL_BLOCKS);
-  }
-
-  /** The same, of which so many blocks are read at once. */
-  ClientSide(DataSource database, String client, Mapping mapping, long blocks) {
-    this.blocks = blocks;
+  /** A client with this mapping, which is asked with this pace. */
+  ClientSide(DataSource database, String client, Mapping mapping, Pace pace) {
+    this.pace = pace;
     this.database = database;
     this.client = client;
     this.mapping = mapping;
@@ -112,16 +107,15 @@ public final class ClientSide implements Side.OfClient {
         return new DigestPart(
             replicatedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
       }
-      Parts parts = rows.parts(connection, scope, from, blocks);
-      session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
-      Digest digest = Buckets.digest(connection, scope, rows.in(connection, scope, parts));
-      return new DigestPart(digest, parts.block(), noted);
+      Part part = part(session, scope, rows, from);
+      Digest digest = Buckets.digest(connection, scope, part.pieces, pace);
+      return new DigestPart(digest, part.block, noted);
     }
   }
 
   /** The rows that came from central, some buckets at a time, for which there is room in memory. */
   private Digest replicatedDigest(Connection connection, Scope scope, HeldRows rows)
-      throws SQLException {
+      throws SQLException, Fault {
     double notes =
         Sql.of("select reltuples from pg_class where oid = 'caravan.replicated'::regclass")
             .one(connection, row -> row.getDouble(1));
@@ -130,11 +124,13 @@ public final class ClientSide implements Side.OfClient {
     long total = 0;
     List<Long> buckets = new ArrayList<>();
     List<Long> all = scope.within();
+    List<String> omitted = rows.omitted(connection, scope.omit());
     for (int i = 0; i < all.size(); i += atOnce) {
       List<Long> some = all.subList(i, Math.min(i + atOnce, all.size()));
       Scope pass =
           new Scope(scope.seed(), scope.bits(), some, scope.more(), true, false, scope.omit());
-      Digest digest = Buckets.digest(connection, pass, rows.in(connection, pass, Parts.ALL));
+      Digest digest =
+          Buckets.digest(connection, pass, List.of(rows.in(omitted, pass, Parts.ALL)), pace);
       count += digest.rows();
       total ^= digest.total();
       buckets.addAll(digest.buckets());
@@ -162,12 +158,22 @@ public final class ClientSide implements Side.OfClient {
       throws SQLException, Fault {
     try (Session session = new Session(database)) {
       Connection connection = session.connection();
-      HeldRows rows = rows(connection, comparison);
-      Parts parts = rows.parts(connection, scope, from, blocks);
-      session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
-      Buckets.list(connection, scope, rows.in(connection, scope, parts), each);
-      return parts.block();
+      Part part = part(session, scope, rows(connection, comparison), from);
+      Buckets.list(connection, scope, part.pieces, pace, each);
+      return part.block;
     }
+  }
+
+  private Part part(Session session, Scope scope, HeldRows rows, long from) throws SQLException {
+    Connection connection = session.connection();
+    Parts parts = rows.parts(connection, scope, from, pace.blocks().ofPart());
+    List<String> omitted = rows.omitted(connection, scope.omit());
+    session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
+    return new Part(
+        parts.pieces(pace.blocks().atOnce()).stream()
+            .map(piece -> rows.in(omitted, scope, piece))
+            .toList(),
+        parts.block());
   }
 
   @Override
@@ -175,6 +181,7 @@ public final class ClientSide implements Side.OfClient {
       throws SQLException, Fault {
     try (Session session = new Session(database)) {
       HeldRows rows = rows(session.connection(), comparison);
+      List<String> omitted = rows.omitted(session.connection(), scope.omit());
       Map<String, ClientRows.Row> found = new HashMap<>();
       List<String> cursor = new ArrayList<>();
       Sql.join(
@@ -182,7 +189,7 @@ public final class ClientSide implements Side.OfClient {
               // The first of these parameters is the cursor's; the others follow it in the text.
               Sql.of(CURSOR, client, numbers.get(target(comparison)), keys),
               note(comparison),
-              rows.in(session.connection(), ofAll(scope), Parts.ALL),
+              rows.in(omitted, ofAll(scope), Parts.ALL),
               rows.haveKey(n -> "r.k" + n, "e.key"))
           .each(
               session.connection(),
@@ -275,4 +282,6 @@ public final class ClientSide implements Side.OfClient {
     }
     return columns;
   }
+
+  private record Part(List<Sql> pieces, Block block) {}
 }

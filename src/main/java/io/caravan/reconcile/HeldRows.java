@@ -64,8 +64,8 @@ final class HeldRows {
         connection, scope, table.id(), table.name(), key, List.of(typeNames()), from, most);
   }
 
-  /** The query for the rows in some parts. */
-  Sql in(Connection connection, Scope scope, Parts parts) throws SQLException {
+  /** The query for the rows in some parts, without what is omitted. */
+  Sql in(List<String> omitted, Scope scope, Parts parts) {
     List<String> key = each(n -> keyTypes.get(n).comparable(keyColumns.get(n)));
     Sql rows =
         Sql.join(
@@ -77,7 +77,7 @@ final class HeldRows {
             table.name(),
             parts.join(keyColumns.get(0)),
             String.join(" and ", each(n -> keyColumns.get(n) + " is not null")),
-            areNotOmitted(connection, scope),
+            areNotOmitted(omitted),
             scope.replicated() ? areNoted(scope) : "");
     return Sql.join("select * from (%s) as r where %s", rows, parts.condition("place"));
   }
@@ -109,8 +109,7 @@ final class HeldRows {
         scope.within());
   }
 
-  private Sql areNotOmitted(Connection connection, Scope scope) throws SQLException {
-    List<String> texts = scope.omit().isEmpty() ? List.of() : held(connection, scope.omit());
+  private Sql areNotOmitted(List<String> texts) {
     return texts.isEmpty()
         ? Sql.of("")
         : Sql.of(
@@ -123,6 +122,10 @@ final class HeldRows {
    * Those keys that can be keys of this table, each as the text of an array of texts. What a client
    * refuses may be a key: then no row has it.
    */
+  List<String> omitted(Connection connection, List<String> keys) throws SQLException {
+    return keys.isEmpty() ? List.of() : held(connection, keys);
+  }
+
   private List<String> held(Connection connection, List<String> keys) throws SQLException {
     String texts =
         keyTexts(

@@ -7,14 +7,20 @@ import java.util.function.Consumer;
 
 /**
  * How a run that has time spares the live changes: it asks for little at a time, one side after the
- * other, and rests after each answer. So it takes a quarter of a core. A run that somebody waits
- * for does not rest.
+ * other, and rests after each answer. So it takes a quarter of a core, for a few milliseconds at
+ * once. A run that somebody waits for does not rest.
  */
 final class Pace {
+  /** 512 MB, where a block has 8 KB. */
+  static final Blocks MANY = new Blocks(65_536, 65_536);
+
+  private static final Blocks FEW = new Blocks(2_048, 64);
+  private static final Duration PART = Duration.ofSeconds(3);
   private static final int RESTS = 3;
   private static final Duration LONGEST_REST = Duration.ofSeconds(1);
 
   private final boolean hasTime;
+  private final Blocks blocks;
   private final Duration part;
   private final Rest rest;
   private final Consumer<Duration> rested;
@@ -23,14 +29,28 @@ final class Pace {
   /**
    * The pace of a run.
    *
-   * @param part how long it asks a side until another hub could go on from there
    * @param rested is told of each rest
    */
-  Pace(boolean hasTime, Duration part, Rest rest, Consumer<Duration> rested) {
+  Pace(boolean hasTime, Rest rest, Consumer<Duration> rested) {
+    this(hasTime, hasTime ? FEW : MANY, PART, rest, rested);
+  }
+
+  /**
+   * The same.
+   *
+   * @param part how long a side is asked until another hub could go on from there
+   */
+  Pace(boolean hasTime, Blocks blocks, Duration part, Rest rest, Consumer<Duration> rested) {
     this.hasTime = hasTime;
+    this.blocks = blocks;
     this.part = part;
     this.rest = rest;
     this.rested = rested;
+  }
+
+  /** How much of a table it asks for. */
+  Blocks blocks() {
+    return blocks;
   }
 
   /** Asks a side, and rests. */
@@ -61,6 +81,14 @@ final class Pace {
   boolean isPartOver(long since) {
     return !hasTime || System.nanoTime() - since >= part.toNanos();
   }
+
+  /**
+   * How many blocks of a table.
+   *
+   * @param ofPart that are read in one transaction, for which the client's catalog is read anew
+   * @param atOnce that are read by one statement
+   */
+  record Blocks(long ofPart, long atOnce) {}
 
   /** What a side is asked. */
   interface Asking<T> {

@@ -17,12 +17,6 @@ import java.util.Optional;
  * @param block where the next one begins
  */
 record Parts(Optional<List<Long>> stretches, long from, Block block) {
-  /** How many blocks are read at once: 512 MB, where a block has 8 KB. */
-  static final long USUAL_BLOCKS = 65_536;
-
-  /** How many where the live changes are to be spared: 4 MB. */
-  static final long FEW_BLOCKS = 512;
-
   /** All rows, at once. */
   static final Parts ALL = new Parts(Optional.empty(), 0, new Block(Block.END, 0));
 
@@ -98,6 +92,23 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
             patterns)
         .each(connection, row -> stretches.add(row.getLong(1)));
     return Optional.of(stretches);
+  }
+
+  /**
+   * The same part in pieces of so many blocks. The last one goes on where this part does: the table
+   * may be longer than it was.
+   */
+  List<Parts> pieces(long blocks) {
+    long end = block.next() == Block.END ? block.blocks() : block.next();
+    if (stretches.isPresent() || end - from <= blocks) {
+      return List.of(this);
+    }
+    List<Parts> pieces = new ArrayList<>();
+    for (long begin = from; begin < end; begin += blocks) {
+      long next = begin + blocks < end ? begin + blocks : block.next();
+      pieces.add(new Parts(stretches, begin, new Block(next, block.blocks())));
+    }
+    return pieces;
   }
 
   /** Whether an index is to be used: PostgreSQL takes the stretches for long. */

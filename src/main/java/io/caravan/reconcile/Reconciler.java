@@ -136,15 +136,15 @@ public final class Reconciler implements CamelContextAware, KeptByClient, AutoCl
   private void work(Runs.Work work, String mapping) throws SQLException, Fault {
     String name = work.run().client();
     Mapping parsed = Mapping.parse(mapping);
-    long blocks = work.run().hasTime() ? Parts.FEW_BLOCKS : Parts.USUAL_BLOCKS;
+    Pace pace = new Pace(work.run().hasTime(), Reconciler::rest, work.ledger()::hasRested);
     BothSides sides =
         new BothSides(
-            new CentralSide(central, parsed, blocks),
+            new CentralSide(central, parsed, pace),
             new ClientSide(
                 context.getRegistry().lookupByNameAndType(name, DataSource.class),
                 name,
                 parsed,
-                blocks),
+                pace),
             work.run().hasTime() ? Runnable::run : threads);
     Consumer<String> progress =
         line -> {
@@ -154,13 +154,9 @@ public final class Reconciler implements CamelContextAware, KeptByClient, AutoCl
         };
     Reconciliation.Settings settings =
         new Reconciliation.Settings(
-            Limits.USUAL,
-            BigDecimal.valueOf(safetyThreshold),
-            Reconciler::pause,
-            Reconciler::rest,
-            progress);
+            Limits.USUAL, BigDecimal.valueOf(safetyThreshold), Reconciler::pause, progress);
     try {
-      new Reconciliation(work, parsed, sides, settings).work();
+      new Reconciliation(work, parsed, sides, pace, settings).work();
     } catch (Ended e) {
       LOG.debug("Run {} ended: {}", work.run().id(), e.getMessage());
     }

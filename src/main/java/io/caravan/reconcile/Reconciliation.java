@@ -54,15 +54,14 @@ final class Reconciliation {
   private Checkpoint at;
 
   /** A run, from where it is. */
-  Reconciliation(Runs.Work work, Mapping mapping, BothSides sides, Settings settings) {
+  Reconciliation(Runs.Work work, Mapping mapping, BothSides sides, Pace pace, Settings settings) {
     this.run = work.run();
     this.ledger = work.ledger();
     this.at = work.checkpoint();
     this.mapping = mapping;
     this.sides = sides;
+    this.pace = pace;
     this.settings = settings;
-    this.pace =
-        new Pace(run.hasTime(), settings.limits().part(), settings.rest(), ledger::hasRested);
   }
 
   /**
@@ -312,7 +311,7 @@ final class Reconciliation {
     do {
       long next = further.block().next();
       Scope scope = next == 0 ? at.scope() : at.scope().uncounted();
-      further = further.plus(pace.ask(() -> side.digest(at.comparison(), scope, next)));
+      further = further.plus(side.digest(at.comparison(), scope, next));
     } while (!further.isComplete() && !pace.isPartOver(start));
     return further;
   }
@@ -395,7 +394,7 @@ final class Reconciliation {
     Block block = new Block(0, 0);
     while (block.next() != Block.END) {
       long next = block.next();
-      block = pace.ask(() -> side.list(at.comparison(), scope, next, each));
+      block = side.list(at.comparison(), scope, next, each);
     }
     return block;
   }
@@ -607,15 +606,10 @@ final class Reconciliation {
    * @param limits where it draws its lines
    * @param safetyThreshold above which share of differing rows a person is asked, in percent
    * @param pause what to do before a check
-   * @param rest what to do while it rests
    * @param progress takes a line for the log; empty where there is nothing to say
    */
   record Settings(
-      Limits limits,
-      BigDecimal safetyThreshold,
-      Pause pause,
-      Pace.Rest rest,
-      Consumer<String> progress) {}
+      Limits limits, BigDecimal safetyThreshold, Pause pause, Consumer<String> progress) {}
 
   /** Waits before keys are checked once more. */
   interface Pause {

@@ -29,7 +29,9 @@ public final class RunsByHand {
   private Before pause = () -> {};
   private Consumer<Duration> rested = time -> {};
   private int answers;
-  private long blocks = Parts.USUAL_BLOCKS;
+  private Pace.Blocks blocks = Pace.MANY;
+  private Duration part = Duration.ofSeconds(3);
+  private Pace pace;
 
   /** For one client. */
   public RunsByHand(DataSource central, DataSource database, String client, String mapping) {
@@ -59,12 +61,12 @@ public final class RunsByHand {
 
   /** From now on, so many rows are few and are listed at once, and so many keys checked at once. */
   public void limit(int listed, int checked) {
-    limits = new Limits(listed, listed, checked, limits.checks(), limits.part());
+    limits = new Limits(listed, listed, checked, limits.checks());
   }
 
-  /** From now on, so many blocks of a table are read at once. */
-  public void readAtOnce(long many) {
-    blocks = many;
+  /** From now on, so many blocks of a table are a part, and so many of them are read at once. */
+  public void read(long ofPart, long atOnce) {
+    blocks = new Pace.Blocks(ofPart, atOnce);
   }
 
   /** Done before keys are checked. */
@@ -79,8 +81,7 @@ public final class RunsByHand {
 
   /** From now on, another hub can go on after each answer. */
   public void keepOften() {
-    limits =
-        new Limits(limits.few(), limits.listed(), limits.checked(), limits.checks(), Duration.ZERO);
+    part = Duration.ZERO;
   }
 
   /** Done whenever central is asked. */
@@ -107,11 +108,12 @@ public final class RunsByHand {
       return;
     }
     Reconciliation.Settings settings =
-        new Reconciliation.Settings(
-            limits, BigDecimal.TEN, checks -> pause.run(), this::rest, line -> {});
+        new Reconciliation.Settings(limits, BigDecimal.TEN, checks -> pause.run(), line -> {});
+    Runs.Work work = claim.work().get();
+    pace = new Pace(work.run().hasTime(), blocks, part, this::rest, work.ledger()::hasRested);
     BothSides sides = new BothSides(new Central(), new Client(), Runnable::run);
     try {
-      new Reconciliation(claim.work().get(), Mapping.parse(mapping), sides, settings).work();
+      new Reconciliation(work, Mapping.parse(mapping), sides, pace, settings).work();
     } catch (Ended e) {
       // Central has noted why.
     }
@@ -178,7 +180,7 @@ public final class RunsByHand {
   }
 
   private final class Central implements Side.OfCentral {
-    private final Side.OfCentral side = new CentralSide(central, parsed(), blocks);
+    private final Side.OfCentral side = new CentralSide(central, parsed(), pace);
 
     @Override
     public List<Uncomputed> prepare(Comparison comparison) throws SQLException, Fault {
@@ -205,7 +207,7 @@ public final class RunsByHand {
   }
 
   private final class Client implements Side.OfClient {
-    private final Side.OfClient side = new ClientSide(database, client, parsed(), blocks);
+    private final Side.OfClient side = new ClientSide(database, client, parsed(), pace);
 
     @Override
     public Survey survey(int number, Source source) throws SQLException, Fault {

@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * What both sides of a comparison answer about rows that are equal, and about those that differ.
  */
 class SidesTest {
+  private static final Pace HURRIED = new Pace(false, time -> {}, time -> {});
   private static final String MAPPING =
       """
       [{"source": "public.users", "table": "public.members", "key": {"id": "id"},
@@ -67,8 +68,8 @@ class SidesTest {
         """
             .formatted(ROWS, TargetNumber.of("blog", "public.users", "public.members", 1)));
     Mapping mapping = Mapping.parse(MAPPING);
-    inCentral = new CentralSide(central.dataSource(), mapping);
-    inClient = new ClientSide(client.dataSource(), "blog", mapping);
+    inCentral = new CentralSide(central.dataSource(), mapping, HURRIED);
+    inClient = new ClientSide(client.dataSource(), "blog", mapping, HURRIED);
     Survey survey = inClient.survey(0, source);
     assertThat(survey.cursor()).isEqualTo("{\"epoch\": \"1\"}");
     assertThat(survey.known()).doesNotContain("mood").contains("id", "site");
@@ -176,7 +177,7 @@ class SidesTest {
   void aColumnThatCentralCantComputeIsNamedWithItsReason() throws SQLException, Fault {
     Mapping mapping = Mapping.parse(MAPPING.replace("lower(email)", "only_here(email)"));
 
-    assertThat(new CentralSide(central.dataSource(), mapping).prepare(comparison))
+    assertThat(new CentralSide(central.dataSource(), mapping, HURRIED).prepare(comparison))
         .containsExactly(new Uncomputed("mail", "function only_here(text) does not exist"));
   }
 
@@ -193,7 +194,7 @@ class SidesTest {
     reader.setUrl(client.url().replace("user=postgres", "user=reader_of_" + client.name()));
 
     assertThatThrownBy(
-            () -> new ClientSide(reader, "blog", Mapping.parse(MAPPING)).survey(0, source))
+            () -> new ClientSide(reader, "blog", Mapping.parse(MAPPING), HURRIED).survey(0, source))
         .isInstanceOf(Fault.class)
         .hasMessageContaining("row-level security");
   }
