@@ -7,6 +7,8 @@ import java.sql.SQLException;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever a key's and a column's types are at both sides, a comparison ends, and repairs. */
 @Timeout(60)
@@ -106,6 +108,44 @@ class ReconcileKeysTest {
   @Test
   void aNumericKeyThatIsTextAtTheClient() throws SQLException {
     spoiledAndRepaired("numeric", "'1.0'", "'2'", "'3.10'", "'4'", "text", "text", "text");
+  }
+
+  /** Also where the client has to tell its local rows apart, and has noted a key without a row. */
+  @ParameterizedTest
+  @ValueSource(strings = {"numeric", "text"})
+  void notesOfNumbersWithZerosAreThoseOfTheClientsRows(String clientType) throws SQLException {
+    central.execute(
+        """
+        create table things (id numeric primary key, v text);
+        select caravan.track('things', '{v}');
+        insert into things select n + 0.50, 'v' from generate_series(1, 500) as n;
+        """);
+    blog.execute("create table things (id %s primary key, v text)".formatted(clientType));
+    String mapping =
+        """
+        [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
+        """;
+    try (ByHand hub = new ByHand(central, blog, "blog", mapping)) {
+      hub.runs().limit(100, 100);
+      hub.pump();
+      blog.execute(
+          """
+          insert into things select 1000 + n + 0.50, 'local' from generate_series(1, 600) as n;
+          insert into caravan.replicated (target, canonical_key, spelled)
+          select target, '[9000.5]', '[9000.50]' from caravan.replicated limit 1;
+          """);
+
+      assertThat(hub.reconcile())
+          .isEqualTo(
+              "done: 500 compared, 0 missing, 0 stale, 1 surplus, 600 local, 1 repaired, 0 skipped");
+      assertThat(hub.reconcile())
+          .isEqualTo(
+              "done: 500 compared, 0 missing, 0 stale, 0 surplus, 600 local, 0 repaired, 0 skipped");
+      central.execute("truncate things");
+      hub.pump();
+      assertThat(blog.value("select count(*) from things where v = 'v'")).isEqualTo("0");
+      assertThat(blog.value("select count(*) from things")).isEqualTo("600");
+    }
   }
 
   @Test

@@ -50,18 +50,20 @@ final class BulkPage {
 
   private void add(String source, JsonParser parser, String changes) throws IOException {
     parser.nextToken();
-    int from = PageText.at(parser);
+    int begin = PageText.at(parser);
+    int from = begin;
     List<String> keys = new ArrayList<>();
-    StringBuilder key = new StringBuilder();
+    StringBuilder canonical = new StringBuilder();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
       String value = parser.getText();
       keys.add(value);
       if (parser.currentToken() == JsonToken.VALUE_NUMBER_FLOAT) {
-        key.append(changes, from, PageText.at(parser)).append(NotedKey.number(value));
+        canonical.append(changes, from, PageText.at(parser)).append(NotedKey.number(value));
         from = PageText.at(parser) + value.length();
       }
     }
-    key.append(changes, from, PageText.at(parser) + 1);
+    String key = changes.substring(begin, PageText.at(parser) + 1);
+    canonical.append(changes, from, PageText.at(parser) + 1);
     List<String> values = new ArrayList<>();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
       values.add(parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getText());
@@ -72,7 +74,9 @@ final class BulkPage {
         add(rows.get(i), load, keys, values);
         if (load.note() != null) {
           notes.append(load.note()).append('\t');
-          escape(notes, key.toString());
+          escape(notes, canonical.toString());
+          notes.append('\t');
+          escape(notes, key.contentEquals(canonical) ? null : key);
           notes.append('\n');
         }
         count++;

@@ -12,6 +12,7 @@ import java.util.List;
  * @param note the number by which the keys are noted; null where they are not
  */
 public record BulkLoad(String source, String sql, List<Integer> values, Long note) {
-  /** Loads notes: the number and the key, as {@link NotedKey} says. */
-  public static final String NOTES = "copy caravan.replicated (target, canonical_key) from stdin";
+  /** Loads notes: the number, and the key and its spelling, as {@link NotedKey} says. */
+  public static final String NOTES =
+      "copy caravan.replicated (target, canonical_key, spelled) from stdin";
 }

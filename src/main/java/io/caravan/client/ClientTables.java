@@ -15,8 +15,8 @@ import org.slf4j.LoggerFactory;
  * central. The hub makes them, and brings those of an older release up to date. Where its role may
  * not, it says which statements an owner has to run.
  *
- * <p>Relies on: a renamed table or column is not found by statements that were prepared before. So
- * a hub of an older release stops instead of noting keys where nobody looks any more.
+ * <p>Relies on: a table or column that is gone is not found by statements that were prepared
+ * before. So a hub of an older release stops instead of noting keys where nobody looks any more.
  */
 public final class ClientTables {
   private static final String INSUFFICIENT_PRIVILEGE = "42501";

@@ -89,12 +89,15 @@ record FoundTables(
       missing.add("alter table caravan.cursor add tables jsonb");
     }
     if (notesJson) {
+      if (tables.contains(JSON_NOTES)) {
+        missing.add("drop table caravan." + JSON_NOTES);
+      }
       missing.add("alter table caravan." + NOTES + " rename to " + JSON_NOTES);
     }
     // The key comes first in the index: it is what differs from row to row.
     if (lacksNotes()) {
       missing.add(
-          "create table caravan.replicated (target bigint, canonical_key text collate \"C\", primary key (canonical_key, target))");
+          "create table caravan.replicated (target bigint, canonical_key text collate \"C\", spelled text, primary key (canonical_key, target))");
     }
     if (tables.contains(OWNED)) {
       if (tables.contains(NUMBERED_NOTES)) {

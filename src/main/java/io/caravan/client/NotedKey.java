@@ -7,9 +7,10 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * How a key of central's is noted: as the text of a JSON array, in which each number has no zeros
- * at its end, because 1.0 and 1.00 are the same key. PostgreSQL compares such texts several times
- * faster than {@code jsonb}.
+ * How a key of central's is noted: as the text of a JSON array, in which no number has trailing
+ * zeros after its point, because 1.0 and 1.00 are the same key. PostgreSQL compares such texts
+ * several times faster than {@code jsonb}. Where central spells the key differently, this spelling
+ * is noted, too.
  */
 public final class NotedKey {
   private static final Set<String> WITH_FRACTIONS = Set.of("numeric", "real", "double precision");
@@ -24,7 +25,7 @@ public final class NotedKey {
    * @param key a {@code jsonb} array, as an expression in SQL
    */
   public static String of(List<String> columns, Map<String, String> types, String key) {
-    if (columns.stream().map(types::get).noneMatch(WITH_FRACTIONS::contains)) {
+    if (!mayBeSpelled(columns, types)) {
       return "(%s)::text".formatted(key);
     }
     List<String> parts = new ArrayList<>();
@@ -35,6 +36,11 @@ public final class NotedKey {
               : "%s -> %d".formatted(key, k));
     }
     return "pg_catalog.jsonb_build_array(%s)::text".formatted(String.join(", ", parts));
+  }
+
+  /** Whether central may spell one key in several ways. */
+  static boolean mayBeSpelled(List<String> columns, Map<String, String> types) {
+    return columns.stream().map(types::get).anyMatch(WITH_FRACTIONS::contains);
   }
 
   /** A number as it is in such a text. */

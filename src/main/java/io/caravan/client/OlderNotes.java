@@ -26,7 +26,7 @@ final class OlderNotes {
       """
       select pg_catalog.pg_relation_size('caravan.%s'::regclass) / pg_catalog.current_setting('block_size')::int
       """;
-  // As NotedKey says, of whatever types the parts are.
+  // As NotedKey says, whatever the types of its parts.
   private static final String MOVE =
       """
       with gone as (
@@ -35,18 +35,19 @@ final class OlderNotes {
           and n.ctid < pg_catalog.format('(%%s,0)', ?::bigint)::tid
         returning n.target, n.key
       )
-      insert into caravan.replicated (target, canonical_key)
-      select %s, (
+      insert into caravan.replicated (target, canonical_key, spelled)
+      select %s, canonical.key, nullif(gone.key::text, canonical.key)
+      from gone
+      %s
+      cross join lateral (
         select pg_catalog.jsonb_agg(
           case pg_catalog.jsonb_typeof(part.value)
             when 'number' then pg_catalog.to_jsonb(pg_catalog.trim_scale(part.value::numeric))
             else part.value
           end order by part.n
-        )::text
+        )::text as key
         from pg_catalog.jsonb_array_elements(gone.key) with ordinality as part (value, n)
-      )
-      from gone
-      %s
+      ) as canonical
       on conflict do nothing
       """;
   private static final String NUMBERS =

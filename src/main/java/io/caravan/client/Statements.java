@@ -223,7 +223,7 @@ public final class Statements {
         target.isCentrals()
             ? "with d as (delete from %s returning 1)".formatted(table(target).name())
             : """
-              with gone as (delete from caravan.replicated as o where o.target = %s returning o.canonical_key::jsonb as key),
+              with gone as (delete from caravan.replicated as o where o.target = %s returning coalesce(o.spelled, o.canonical_key)::jsonb as key),
               d as (delete from %s as t using gone where %s%s returning 1)"""
                 .formatted(
                     number(target),
@@ -356,12 +356,17 @@ public final class Statements {
             ? ""
             : """
               , n%1$d as (
-                insert into caravan.replicated (target, canonical_key)
-                select %2$s, %3$s from %5$s as b
+                insert into caravan.replicated (target, canonical_key, spelled)
+                select %2$s, %3$s, %6$s from %5$s as b
                 where %4$s is null
               )"""
                 .formatted(
-                    i, number(target), note(target, "b.key"), noted(target), keys(target, i));
+                    i,
+                    number(target),
+                    note(target, "b.key"),
+                    noted(target),
+                    keys(target, i),
+                    spelled(target));
     return """
         , b%1$d as (
           %2$s
@@ -440,7 +445,15 @@ public final class Statements {
         .formatted(number(target), note(target, "b.key"));
   }
 
-  /** Takes the rows' keys from the page once more: that costs less than to keep the rows. */
+  /** How central spells the key, where that is not how it is noted. */
+  private String spelled(Target target) {
+    Source source = sources.get(target.source());
+    return NotedKey.mayBeSpelled(source.key(), source.columns())
+        ? "nullif((b.key)::text, %s)".formatted(note(target, "b.key"))
+        : "null::text";
+  }
+
+  /** Takes the rows' keys from the page once more: that costs less than keeping the rows. */
   private String keys(Target target, int i) {
     return target.isFiltered()
         ? "b" + i
@@ -529,7 +542,8 @@ public final class Statements {
     return keys
         + """
           , o%1$d as (
-            delete from caravan.replicated as o using x%1$d as x where o.target = %2$s and o.canonical_key = %6$s returning x.key
+            delete from caravan.replicated as o using x%1$d as x where o.target = %2$s and o.canonical_key = %6$s
+            returning coalesce(o.spelled, o.canonical_key)::jsonb as key
           ), d%1$d as (
             delete from %3$s as t using o%1$d as o where %4$s%5$s returning 1
           )"""

@@ -43,14 +43,14 @@ public final class ClientSide implements Side.OfClient {
   private static final String ORPHANS =
       """
       with page as materialized (%s)
-      select (select count(*) from page), (select p.key from page as p order by p.key desc limit 1),
+      select (select count(*) from page), (select p.canonical_key from page as p order by 1 desc limit 1),
         array(select p.key from page as p where not exists (select from %s as t where %s))
       """;
   private static final String NOTES =
       """
       with page as materialized (%s)
-      select (select count(*) from page), (select p.key from page as p order by p.key desc limit 1),
-        array(select p.key from page as p order by p.key)
+      select (select count(*) from page), (select p.canonical_key from page as p order by 1 desc limit 1),
+        array(select p.key from page as p order by p.canonical_key)
       """;
   private static final String NOTED =
       """
@@ -235,7 +235,7 @@ public final class ClientSide implements Side.OfClient {
   /** The next keys that are noted of a target. */
   private static Sql page(long target, String after) {
     return Sql.join(
-        "select o.canonical_key as key from caravan.replicated as o where o.target = %s%s order by o.canonical_key limit %s",
+        "select o.canonical_key, coalesce(o.spelled, o.canonical_key) as key from caravan.replicated as o where o.target = %s%s order by 1 limit %s",
         Sql.of("?", target),
         after.isEmpty() ? "" : Sql.of(" and o.canonical_key > ?", after),
         Sql.of("?", NOTES_AT_ONCE));

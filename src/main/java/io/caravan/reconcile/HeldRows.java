@@ -26,7 +26,7 @@ final class HeldRows {
   private static final String IS_NOTED =
       """
        and exists (
-        select from (select n.canonical_key::jsonb as key from caravan.replicated as n where n.target = ?) as o
+        select from (select coalesce(n.spelled, n.canonical_key)::jsonb as key from caravan.replicated as n where n.target = ?) as o
         where (%s) & '%d'::bigint = any (?::bigint[]) and %s
       )""";
 
