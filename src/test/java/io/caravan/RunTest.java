@@ -676,6 +676,26 @@ class RunTest {
     assertThat(Double.parseDouble(central.value(spared))).isBetween(millis - 20, millis + 1000);
   }
 
+  /** The other clients' runs need one, too. */
+  @Test
+  void aRunThatRestsKeepsNoConnectionToCentral() throws SQLException {
+    readInSmallParts();
+    load(SHARED);
+    List<String> kept = new ArrayList<>();
+    hub.runs()
+        .rest(
+            () ->
+                kept.add(
+                    central.value(
+                        "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'")));
+    hub.runs().verify(1);
+
+    hub.finish();
+
+    assertThat(isVerified()).isTrue();
+    assertThat(kept).hasSizeGreaterThan(10).containsOnly("0");
+  }
+
   @Test
   void aRunThatNobodyWaitsForRestsNoLongerWhenAnotherIsRequested() throws SQLException {
     readInSmallParts();

@@ -88,21 +88,41 @@ public final class CentralSide implements Side.OfCentral {
   @Override
   public DigestPart digest(Comparison comparison, Scope scope, long from)
       throws SQLException, Fault {
-    try (Session session = open()) {
-      Part part = part(session, comparison, scope, from);
-      Digest digest = Buckets.digest(session.connection(), scope, part.pieces, pace);
-      return new DigestPart(digest, part.block, DigestPart.UNKNOWN);
-    }
+    PartialDigest digest = new PartialDigest(scope);
+    Block block = each(comparison, scope, from, digest::add);
+    return new DigestPart(digest.digest(), block, DigestPart.UNKNOWN);
   }
 
   @Override
   public Block list(Comparison comparison, Scope scope, long from, Consumer<Listed> each)
       throws SQLException, Fault {
-    try (Session session = open()) {
-      Part part = part(session, comparison, scope, from);
-      Buckets.list(session.connection(), scope, part.pieces, pace, each);
-      return part.block;
+    return each(
+        comparison,
+        scope,
+        from,
+        (connection, piece) -> Buckets.list(connection, scope, piece, each));
+  }
+
+  /**
+   * Reads a part piece by piece, each in a session of its own: the clients share the connections to
+   * central, so that none may be kept during a rest.
+   *
+   * @return where the next part begins
+   */
+  private Block each(Comparison comparison, Scope scope, long from, Reading reading)
+      throws SQLException, Fault {
+    Part part = part(comparison, scope, from);
+    for (Sql piece : part.pieces) {
+      pace.ask(
+          () -> {
+            try (Session session = open()) {
+              session.set("enable_seqscan", part.needIndex ? "off" : "on");
+              session.useSearchPathOfLogin();
+              reading.read(session.connection(), piece);
+            }
+          });
     }
+    return part.block;
   }
 
   @Override
@@ -135,20 +155,19 @@ public final class CentralSide implements Side.OfCentral {
     }
   }
 
-  private Part part(Session session, Comparison comparison, Scope scope, long from)
-      throws SQLException {
-    Connection connection = session.connection();
-    CentralTypes types = CentralTypes.of(connection, comparison);
-    MappedRows rows = rows(comparison, types);
-    List<String> omitted = rows.omitted(connection, scope.omit());
-    Parts parts = rows.parts(connection, scope, from, pace.blocks().ofPart());
-    session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
-    session.useSearchPathOfLogin();
-    return new Part(
-        parts.pieces(pace.blocks().atOnce()).stream()
-            .map(piece -> rows.in(omitted, scope.seed(), piece))
-            .toList(),
-        parts.block());
+  private Part part(Comparison comparison, Scope scope, long from) throws SQLException {
+    try (Session session = open()) {
+      Connection connection = session.connection();
+      MappedRows rows = rows(comparison, CentralTypes.of(connection, comparison));
+      List<String> omitted = rows.omitted(connection, scope.omit());
+      Parts parts = rows.parts(connection, scope, from, pace.blocks().ofPart());
+      return new Part(
+          parts.pieces(pace.blocks().atOnce()).stream()
+              .map(piece -> rows.in(omitted, scope.seed(), piece))
+              .toList(),
+          parts.needIndex(),
+          parts.block());
+    }
   }
 
   private MappedRows rows(Comparison comparison, CentralTypes types) throws SQLException {
@@ -163,5 +182,10 @@ public final class CentralSide implements Side.OfCentral {
     return session;
   }
 
-  private record Part(List<Sql> pieces, Block block) {}
+  private record Part(List<Sql> pieces, boolean needIndex, Block block) {}
+
+  /** Reads a piece. */
+  private interface Reading {
+    void read(Connection connection, Sql piece) throws SQLException;
+  }
 }

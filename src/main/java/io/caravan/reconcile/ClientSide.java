@@ -107,9 +107,9 @@ public final class ClientSide implements Side.OfClient {
         return new DigestPart(
             replicatedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
       }
-      Part part = part(session, scope, rows, from);
-      Digest digest = Buckets.digest(connection, scope, part.pieces, pace);
-      return new DigestPart(digest, part.block, noted);
+      PartialDigest digest = new PartialDigest(scope);
+      Block block = each(session, scope, rows, from, piece -> digest.add(connection, piece));
+      return new DigestPart(digest.digest(), block, noted);
     }
   }
 
@@ -129,8 +129,9 @@ public final class ClientSide implements Side.OfClient {
       List<Long> some = all.subList(i, Math.min(i + atOnce, all.size()));
       Scope pass =
           new Scope(scope.seed(), scope.bits(), some, scope.more(), true, false, scope.omit());
-      Digest digest =
-          Buckets.digest(connection, pass, List.of(rows.in(omitted, pass, Parts.ALL)), pace);
+      PartialDigest part = new PartialDigest(pass);
+      pace.ask(() -> part.add(connection, rows.in(omitted, pass, Parts.ALL)));
+      Digest digest = part.digest();
       count += digest.rows();
       total ^= digest.total();
       buckets.addAll(digest.buckets());
@@ -158,22 +159,36 @@ public final class ClientSide implements Side.OfClient {
       throws SQLException, Fault {
     try (Session session = new Session(database)) {
       Connection connection = session.connection();
-      Part part = part(session, scope, rows(connection, comparison), from);
-      Buckets.list(connection, scope, part.pieces, pace, each);
-      return part.block;
+      return each(
+          session,
+          scope,
+          rows(connection, comparison),
+          from,
+          piece -> Buckets.list(connection, scope, piece, each));
     }
   }
 
-  private Part part(Session session, Scope scope, HeldRows rows, long from) throws SQLException {
+  /**
+   * Reads a part piece by piece, in one transaction: a client may be far away.
+   *
+   * @return where the next part begins
+   */
+  private Block each(Session session, Scope scope, HeldRows rows, long from, Reading reading)
+      throws SQLException, Fault {
+    long begun = System.nanoTime();
     Connection connection = session.connection();
-    Parts parts = rows.parts(connection, scope, from, pace.blocks().ofPart());
+    Parts part = rows.parts(connection, scope, from, pace.blocks().ofPart());
     List<String> omitted = rows.omitted(connection, scope.omit());
-    session.set("enable_seqscan", parts.needIndex() ? "off" : "on");
-    return new Part(
-        parts.pieces(pace.blocks().atOnce()).stream()
-            .map(piece -> rows.in(omitted, scope, piece))
-            .toList(),
-        parts.block());
+    session.set("enable_seqscan", part.needIndex() ? "off" : "on");
+    Block block = part.block();
+    for (Parts piece : part.pieces(pace.blocks().atOnce())) {
+      pace.ask(() -> reading.read(rows.in(omitted, scope, piece)));
+      block = piece.block();
+      if (Pace.isLong(begun)) {
+        break;
+      }
+    }
+    return block;
   }
 
   @Override
@@ -283,5 +298,8 @@ public final class ClientSide implements Side.OfClient {
     return columns;
   }
 
-  private record Part(List<Sql> pieces, Block block) {}
+  /** Reads a piece. */
+  private interface Reading {
+    void read(Sql piece) throws SQLException;
+  }
 }

@@ -16,6 +16,7 @@ final class Pace {
 
   private static final Blocks FEW = new Blocks(2_048, 64);
   private static final Duration PART = Duration.ofSeconds(3);
+  private static final Duration LONGEST_TRANSACTION = Duration.ofMillis(500);
   private static final int RESTS = 3;
   private static final Duration LONGEST_REST = Duration.ofSeconds(1);
 
@@ -54,21 +55,30 @@ final class Pace {
   }
 
   /** Asks a side, and rests. */
-  <T> T ask(Asking<T> side) throws SQLException, Fault {
+  void ask(Asking side) throws SQLException, Fault {
     long before = System.nanoTime();
-    T answer = side.ask();
+    side.ask();
     if (hasTime && !isAwaited) {
       long nanos = Math.min((System.nanoTime() - before) * RESTS, LONGEST_REST.toNanos());
       Duration pause = Duration.ofNanos(nanos);
       rest.during(pause);
       rested.accept(pause);
     }
-    return answer;
   }
 
   /** From now on somebody waits. */
   void hurry() {
     isAwaited = true;
+  }
+
+  /**
+   * Whether a transaction has lasted so long that it should end, rests included: it holds a lock on
+   * the client's table, behind which {@code ALTER TABLE} waits.
+   *
+   * @param since as {@link System#nanoTime} tells it
+   */
+  static boolean isLong(long since) {
+    return System.nanoTime() - since >= LONGEST_TRANSACTION.toNanos();
   }
 
   /**
@@ -83,16 +93,16 @@ final class Pace {
   }
 
   /**
-   * How many blocks of a table.
+   * How much of a table is read.
    *
-   * @param ofPart that are read in one transaction, for which the client's catalog is read anew
-   * @param atOnce that are read by one statement
+   * @param ofPart how many blocks a side is asked for, after it has read its catalog again
+   * @param atOnce how many of them one statement reads
    */
   record Blocks(long ofPart, long atOnce) {}
 
   /** What a side is asked. */
-  interface Asking<T> {
-    T ask() throws SQLException, Fault;
+  interface Asking {
+    void ask() throws SQLException, Fault;
   }
 
   /** Lets time pass. */

@@ -95,8 +95,8 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
   }
 
   /**
-   * The same part in pieces of so many blocks. The last one goes on where this part does: the table
-   * may be longer than it was.
+   * The same part in pieces of so many blocks. The last piece is open-ended if this part is,
+   * because the table may have grown.
    */
   List<Parts> pieces(long blocks) {
     long end = block.next() == Block.END ? block.blocks() : block.next();
@@ -132,14 +132,17 @@ record Parts(Optional<List<Long>> stretches, long from, Block block) {
   }
 
   /** The condition that keeps a query to the blocks of this part. */
-  String condition(String place) {
+  Sql condition(String place) {
     List<String> conditions = new ArrayList<>(List.of("true"));
+    List<Object> bounds = new ArrayList<>();
     if (from > 0) {
-      conditions.add("%s operator(pg_catalog.>=) '(%d,0)'::tid".formatted(place, from));
+      conditions.add(place + " operator(pg_catalog.>=) ?::tid");
+      bounds.add("(%d,0)".formatted(from));
     }
     if (block.next() != Block.END) {
-      conditions.add("%s operator(pg_catalog.<) '(%d,0)'::tid".formatted(place, block.next()));
+      conditions.add(place + " operator(pg_catalog.<) ?::tid");
+      bounds.add("(%d,0)".formatted(block.next()));
     }
-    return String.join(" and ", conditions);
+    return new Sql(String.join(" and ", conditions), bounds);
   }
 }

@@ -27,6 +27,7 @@ public final class RunsByHand {
   private Between ofCentral = RunsByHand::plainly;
   private Between ofClient = RunsByHand::plainly;
   private Before pause = () -> {};
+  private Before resting = () -> {};
   private Consumer<Duration> rested = time -> {};
   private int answers;
   private Pace.Blocks blocks = Pace.MANY;
@@ -72,6 +73,11 @@ public final class RunsByHand {
   /** Done before keys are checked. */
   public void pause(Before before) {
     pause = before;
+  }
+
+  /** Done whenever a run rests. */
+  public void rest(Before before) {
+    resting = before;
   }
 
   /** Done whenever a run has rested. */
@@ -120,6 +126,7 @@ public final class RunsByHand {
   }
 
   private void rest(Duration time) throws SQLException {
+    resting.run();
     Reconciler.rest(time);
     rested.accept(time);
   }
