@@ -14,8 +14,10 @@ as $$
       array_to_string(key_names || names, ', '),
       array_to_string(key_values || array_fill('…'::text, array[cardinality(names)]), ', '))
     -- The number of a target, as the hub computes it.
-    when 'orphaned' then format('delete from caravan.replicated where target = %s and coalesce(spelled, canonical_key) = %L', ('x' || left(md5(
-      convert_to(concat_ws(E'\n', run.client, run.source, run.target, 1), 'UTF8')), 16))::bit(64)::bigint, key)
+    when 'orphaned' then format('delete from caravan.replicated where target = %s and coalesce(spelled, canonical_key) = %L',
+      ('x' || left(md5(
+        convert_to(concat_ws(E'\n', run.client, run.source, run.target, 1), 'UTF8')
+      ), 16))::bit(64)::bigint, key)
     when 'surplus' then format('delete from %s where %s', run.target, this_row)
     else format('update %s set %s where %s', run.target, array_to_string(names, ' = …, ') || ' = …', this_row)
   end
