@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /**
  * All faults, again and again in another order, for an hour: {@code mvn -Psoak}, or for {@code
@@ -20,6 +22,7 @@ class Soak {
   private final Duration time = Duration.ofMinutes(Long.getLong("soak.minutes", 60));
 
   @Test
+  @Timeout(value = 1, unit = TimeUnit.DAYS)
   void everyClientEqualsCentralAfterEachFault() throws Exception {
     System.out.println("Soak: -Dfaults.seed=" + seed);
     Random random = new Random(seed);
