@@ -683,8 +683,8 @@ class RunTest {
     load(SHARED);
     List<String> kept = new ArrayList<>();
     hub.runs()
-        .rest(
-            () ->
+        .rested(
+            time ->
                 kept.add(
                     central.value(
                         "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'")));

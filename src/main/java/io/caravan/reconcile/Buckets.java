@@ -36,4 +36,9 @@ final class Buckets {
                 .formatted((1L << scope.bits()) - 1),
             scope.within());
   }
+
+  /** Reads rows. */
+  interface Reading {
+    void read(Connection connection, Sql rows) throws SQLException;
+  }
 }

@@ -109,14 +109,14 @@ public final class CentralSide implements Side.OfCentral {
    *
    * @return where the next part begins
    */
-  private Block each(Comparison comparison, Scope scope, long from, Reading reading)
+  private Block each(Comparison comparison, Scope scope, long from, Buckets.Reading reading)
       throws SQLException, Fault {
     Part part = part(comparison, scope, from);
     for (Sql piece : part.pieces) {
       pace.ask(
           () -> {
             try (Session session = open()) {
-              session.set("enable_seqscan", part.needIndex ? "off" : "on");
+              session.useIndex(part.needIndex);
               session.useSearchPathOfLogin();
               reading.read(session.connection(), piece);
             }
@@ -183,9 +183,4 @@ public final class CentralSide implements Side.OfCentral {
   }
 
   private record Part(List<Sql> pieces, boolean needIndex, Block block) {}
-
-  /** Reads a piece. */
-  private interface Reading {
-    void read(Connection connection, Sql piece) throws SQLException;
-  }
 }

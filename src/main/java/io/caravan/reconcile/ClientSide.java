@@ -108,7 +108,7 @@ public final class ClientSide implements Side.OfClient {
             replicatedDigest(connection, scope, rows), new Block(Block.END, 0), noted);
       }
       PartialDigest digest = new PartialDigest(scope);
-      Block block = each(session, scope, rows, from, piece -> digest.add(connection, piece));
+      Block block = each(session, scope, rows, from, digest::add);
       return new DigestPart(digest.digest(), block, noted);
     }
   }
@@ -164,7 +164,7 @@ public final class ClientSide implements Side.OfClient {
           scope,
           rows(connection, comparison),
           from,
-          piece -> Buckets.list(connection, scope, piece, each));
+          (reader, piece) -> Buckets.list(reader, scope, piece, each));
     }
   }
 
@@ -173,16 +173,17 @@ public final class ClientSide implements Side.OfClient {
    *
    * @return where the next part begins
    */
-  private Block each(Session session, Scope scope, HeldRows rows, long from, Reading reading)
+  private Block each(
+      Session session, Scope scope, HeldRows rows, long from, Buckets.Reading reading)
       throws SQLException, Fault {
     long begun = System.nanoTime();
     Connection connection = session.connection();
     Parts part = rows.parts(connection, scope, from, pace.blocks().ofPart());
     List<String> omitted = rows.omitted(connection, scope.omit());
-    session.set("enable_seqscan", part.needIndex() ? "off" : "on");
+    session.useIndex(part.needIndex());
     Block block = part.block();
     for (Parts piece : part.pieces(pace.blocks().atOnce())) {
-      pace.ask(() -> reading.read(rows.in(omitted, scope, piece)));
+      pace.ask(() -> reading.read(connection, rows.in(omitted, scope, piece)));
       block = piece.block();
       if (Pace.isLong(begun)) {
         break;
@@ -296,10 +297,5 @@ public final class ClientSide implements Side.OfClient {
           new Column(name, column.base(), column.modifier(), "SE".contains(column.category())));
     }
     return columns;
-  }
-
-  /** Reads a piece. */
-  private interface Reading {
-    void read(Sql piece) throws SQLException;
   }
 }

@@ -14,8 +14,10 @@ final class Pace {
   /** 512 MB, where a block has 8 KB. */
   static final Blocks MANY = new Blocks(65_536, 65_536);
 
+  /** How long a side is asked until another hub could go on from there. */
+  static final Duration PART = Duration.ofSeconds(3);
+
   private static final Blocks FEW = new Blocks(2_048, 64);
-  private static final Duration PART = Duration.ofSeconds(3);
   private static final Duration LONGEST_TRANSACTION = Duration.ofMillis(500);
   private static final int RESTS = 3;
   private static final Duration LONGEST_REST = Duration.ofSeconds(1);

@@ -48,6 +48,13 @@ final class Session implements AutoCloseable {
         .one(connection, row -> row.getString(1));
   }
 
+  /** From now on an index is used wherever there is one, if so; otherwise PostgreSQL decides. */
+  void useIndex(boolean always) throws SQLException {
+    if (always) {
+      set("enable_seqscan", "off");
+    }
+  }
+
   /**
    * From now on names are also found where whoever logs in finds them. What is asked must name
    * everything but a mapping's expressions with its schema.

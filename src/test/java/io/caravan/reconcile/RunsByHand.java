@@ -27,11 +27,10 @@ public final class RunsByHand {
   private Between ofCentral = RunsByHand::plainly;
   private Between ofClient = RunsByHand::plainly;
   private Before pause = () -> {};
-  private Before resting = () -> {};
   private Consumer<Duration> rested = time -> {};
   private int answers;
   private Pace.Blocks blocks = Pace.MANY;
-  private Duration part = Duration.ofSeconds(3);
+  private Duration part = Pace.PART;
   private Pace pace;
 
   /** For one client. */
@@ -73,11 +72,6 @@ public final class RunsByHand {
   /** Done before keys are checked. */
   public void pause(Before before) {
     pause = before;
-  }
-
-  /** Done whenever a run rests. */
-  public void rest(Before before) {
-    resting = before;
   }
 
   /** Done whenever a run has rested. */
@@ -126,7 +120,6 @@ public final class RunsByHand {
   }
 
   private void rest(Duration time) throws SQLException {
-    resting.run();
     Reconciler.rest(time);
     rested.accept(time);
   }
