@@ -55,18 +55,19 @@ final class BulkPage {
     List<String> keys = new ArrayList<>();
     StringBuilder canonical = new StringBuilder();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
-      String value = parser.getText();
-      keys.add(value);
+      keys.add(value(parser));
       if (parser.currentToken() == JsonToken.VALUE_NUMBER_FLOAT) {
-        canonical.append(changes, from, PageText.at(parser)).append(NotedKey.number(value));
-        from = PageText.at(parser) + value.length();
+        canonical
+            .append(changes, from, PageText.at(parser))
+            .append(NotedKey.number(parser.getText()));
+        from = PageText.at(parser) + parser.getTextLength();
       }
     }
     String key = changes.substring(begin, PageText.at(parser) + 1);
     canonical.append(changes, from, PageText.at(parser) + 1);
     List<String> values = new ArrayList<>();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
-      values.add(parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getText());
+      values.add(value(parser));
     }
     for (int i = 0; i < loads.size(); i++) {
       BulkLoad load = loads.get(i);
@@ -82,6 +83,10 @@ final class BulkPage {
         count++;
       }
     }
+  }
+
+  private static String value(JsonParser parser) throws IOException {
+    return parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getText();
   }
 
   private static void add(

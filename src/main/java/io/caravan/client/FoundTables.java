@@ -17,8 +17,7 @@ import java.util.stream.Stream;
  * @param mayUse whether the hub's role may use the schema
  * @param tables in the schema, ours and those of older releases
  * @param usable those of the tables that the hub's role may read and write
- * @param knowsTables whether the cursor says with which tables its client was loaded
- * @param notesJson whether keys are noted as {@code jsonb}
+ * @param columns of the tables, each with its table's name before a dot
  */
 record FoundTables(
     String role,
@@ -26,8 +25,7 @@ record FoundTables(
     boolean mayUse,
     Set<String> tables,
     Set<String> usable,
-    boolean knowsTables,
-    boolean notesJson) {
+    Set<String> columns) {
 
   private static final String NOTES = "replicated";
   private static final List<String> OURS = List.of("cursor", NOTES);
@@ -49,13 +47,10 @@ record FoundTables(
             and pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_table_privilege(c.oid, 'insert')
             and pg_catalog.has_table_privilege(c.oid, 'update') and pg_catalog.has_table_privilege(c.oid, 'delete')
         ),
-        exists (
-          select from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
-          where c.relnamespace = s.id and c.relname = 'cursor' and a.attname = 'tables' and not a.attisdropped
-        ),
-        exists (
-          select from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
-          where c.relnamespace = s.id and c.relname = 'replicated' and a.attname = 'key' and not a.attisdropped
+        array(
+          select pg_catalog.format('%s.%s', c.relname, a.attname)
+          from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+          where c.relnamespace = s.id and c.relkind in ('r', 'p') and not a.attisdropped
         )
       from (select (select n.oid from pg_catalog.pg_namespace n where n.nspname = 'caravan')) as s (id)
       """;
@@ -71,8 +66,7 @@ record FoundTables(
           row.getBoolean(3),
           Set.of((String[]) row.getArray(4).getArray()),
           Set.of((String[]) row.getArray(5).getArray()),
-          row.getBoolean(6),
-          row.getBoolean(7));
+          Set.of((String[]) row.getArray(6).getArray()));
     }
   }
 
@@ -85,10 +79,10 @@ record FoundTables(
     if (!tables.contains("cursor")) {
       missing.add(
           "create table caravan.cursor (client text primary key, step bigint not null default 0, cursor jsonb, applied_at timestamptz not null default now(), tables jsonb)");
-    } else if (!knowsTables) {
+    } else if (!columns.contains("cursor.tables")) {
       missing.add("alter table caravan.cursor add tables jsonb");
     }
-    if (notesJson) {
+    if (notesJson()) {
       if (tables.contains(JSON_NOTES)) {
         missing.add("drop table caravan." + JSON_NOTES);
       }
@@ -108,8 +102,13 @@ record FoundTables(
     return missing;
   }
 
+  /** Whether keys are noted as {@code jsonb}. */
+  private boolean notesJson() {
+    return columns.contains(NOTES + ".key");
+  }
+
   private boolean lacksNotes() {
-    return notesJson || !tables.contains(NOTES);
+    return notesJson() || !tables.contains(NOTES);
   }
 
   /** The same with the rights that the hub's role needs, if somebody else runs them. */
