@@ -66,8 +66,7 @@ class ClientTablesTest extends WithBlog {
 
     awaitSame();
 
-    assertThat(blog.query(FOUND))
-        .containsExactlyInAnyOrder(List.of("cursor"), List.of("replicated"));
+    assertOnlyOurs();
   }
 
   @Test
@@ -124,8 +123,7 @@ class ClientTablesTest extends WithBlog {
     caravan.start();
 
     awaitTakenOver();
-    assertThat(blog.query(FOUND))
-        .containsExactlyInAnyOrder(List.of("cursor"), List.of("replicated"));
+    assertOnlyOurs();
   }
 
   @Test
@@ -150,18 +148,9 @@ class ClientTablesTest extends WithBlog {
   @Test
   void anOlderHubFailsInsteadOfNotingKeysWhereNobodyLooks() throws Exception {
     givenAnOlderInstallation();
-    try (Connection connection = blog.dataSource().getConnection();
-        PreparedStatement note =
-            connection.prepareStatement("insert into caravan.owned values (1, ?::jsonb)")) {
-      for (int n = 100; n < 110; n++) {
-        note.setString(1, "[" + n + "]");
-        note.execute();
-      }
 
-      ensure(blog.url());
-
-      assertThatThrownBy(note::execute).hasMessageContaining("\"caravan.owned\" does not exist");
-    }
+    assertFailsOnceOurTablesAreMade(
+        "insert into caravan.owned values (1, ?::jsonb)", "\"caravan.owned\" does not exist");
   }
 
   @ParameterizedTest
@@ -196,8 +185,7 @@ class ClientTablesTest extends WithBlog {
     caravan.start();
 
     awaitTakenOver();
-    assertThat(blog.query(FOUND))
-        .containsExactlyInAnyOrder(List.of("cursor"), List.of("replicated"));
+    assertOnlyOurs();
   }
 
   @Test
@@ -230,20 +218,10 @@ class ClientTablesTest extends WithBlog {
   @Test
   void aHubThatNotesKeysInJsonFailsInsteadOfNotingThemWhereNobodyLooks() throws Exception {
     givenNotesInJson();
-    try (Connection connection = blog.dataSource().getConnection();
-        PreparedStatement note =
-            connection.prepareStatement(
-                "insert into caravan.replicated (target, key) values (1, ?::jsonb)")) {
-      for (int n = 100; n < 110; n++) {
-        note.setString(1, "[" + n + "]");
-        note.execute();
-      }
 
-      ensure(blog.url());
-
-      assertThatThrownBy(note::execute)
-          .hasMessageContaining("column \"key\" of relation \"replicated\" does not exist");
-    }
+    assertFailsOnceOurTablesAreMade(
+        "insert into caravan.replicated (target, key) values (1, ?::jsonb)",
+        "column \"key\" of relation \"replicated\" does not exist");
   }
 
   @ParameterizedTest
@@ -276,8 +254,7 @@ class ClientTablesTest extends WithBlog {
   void hubsMakeThemAtTheSameTime() throws Exception {
     atOnce(8);
 
-    assertThat(blog.query(FOUND))
-        .containsExactlyInAnyOrder(List.of("cursor"), List.of("replicated"));
+    assertOnlyOurs();
   }
 
   @Test
@@ -305,8 +282,27 @@ class ClientTablesTest extends WithBlog {
         .containsExactlyInAnyOrder("text", "bigint", "jsonb", "timestamp with time zone");
   }
 
-  /** Loaded by an older hub; nothing that is written to it now can come from an initial load. */
-  private void givenAnOlderInstallation() throws IOException {
+  private void assertOnlyOurs() {
+    assertThat(blog.query(FOUND))
+        .containsExactlyInAnyOrder(List.of("cursor"), List.of("replicated"));
+  }
+
+  /** As an older hub notes a key, with a statement that it has prepared. */
+  private void assertFailsOnceOurTablesAreMade(String insert, String why) throws Exception {
+    try (Connection connection = blog.dataSource().getConnection();
+        PreparedStatement note = connection.prepareStatement(insert)) {
+      for (int n = 100; n < 110; n++) {
+        note.setString(1, "[" + n + "]");
+        note.execute();
+      }
+
+      ensure(blog.url());
+
+      assertThatThrownBy(note::execute).hasMessageContaining(why);
+    }
+  }
+
+  private void loadAndStop() {
     caravan.start();
     awaitSame();
     awaitLong()
@@ -315,6 +311,11 @@ class ClientTablesTest extends WithBlog {
                 blog.value("select cursor ? 'fill' or cursor is null from caravan.cursor")
                     .equals("f"));
     caravan.stop();
+  }
+
+  /** Loaded by an older hub; nothing that is written to it now can come from an initial load. */
+  private void givenAnOlderInstallation() throws IOException {
+    loadAndStop();
     blog.execute(
         """
         alter schema caravan rename to now;
@@ -331,14 +332,7 @@ class ClientTablesTest extends WithBlog {
 
   /** Loaded by a hub that noted keys as {@code jsonb}. */
   private void givenNotesInJson() {
-    caravan.start();
-    awaitSame();
-    awaitLong()
-        .until(
-            () ->
-                blog.value("select cursor ? 'fill' or cursor is null from caravan.cursor")
-                    .equals("f"));
-    caravan.stop();
+    loadAndStop();
     blog.execute(
         """
         alter table caravan.replicated rename to now;

@@ -13,6 +13,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Whatever a key's and a column's types are at both sides, a comparison ends, and repairs. */
 @Timeout(60)
 class ReconcileKeysTest {
+  private static final String MAPPING =
+      """
+      [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
+      """;
   private static final String EQUAL =
       "done: 3 compared, 0 missing, 0 stale, 0 surplus, 0 local, 0 repaired, 0 skipped";
   private static final String REPAIRED =
@@ -121,11 +125,7 @@ class ReconcileKeysTest {
         insert into things select n + 0.50, 'v' from generate_series(1, 500) as n;
         """);
     blog.execute("create table things (id %s primary key, v text)".formatted(clientType));
-    String mapping =
-        """
-        [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
-        """;
-    try (ByHand hub = new ByHand(central, blog, "blog", mapping)) {
+    try (ByHand hub = new ByHand(central, blog, "blog", MAPPING)) {
       hub.runs().limit(100, 100);
       hub.pump();
       blog.execute(
@@ -187,14 +187,7 @@ class ReconcileKeysTest {
   private ByHand respelled() throws SQLException {
     central.execute(
         "insert into things values ('Ada', 'v'), ('Bob', 'v'); select caravan.track('things', '{v}')");
-    ByHand hub =
-        new ByHand(
-            central,
-            blog,
-            "blog",
-            """
-            [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
-            """);
+    ByHand hub = new ByHand(central, blog, "blog", MAPPING);
     hub.pump();
     central.execute(
         """
@@ -229,11 +222,7 @@ class ReconcileKeysTest {
             .formatted(type, column, first, second, third));
     blog.execute(
         "create table things (id %s primary key, v %s)".formatted(clientType, clientColumn));
-    String mapping =
-        """
-        [{"source": "public.things", "table": "public.things", "key": {"id": "id"}, "columns": {"v": "v"}}]
-        """;
-    try (ByHand hub = new ByHand(central, blog, "blog", mapping)) {
+    try (ByHand hub = new ByHand(central, blog, "blog", MAPPING)) {
       blog.execute("grant select, insert, update, delete on things to " + role);
       hub.set("role", role);
       hub.pump();

@@ -17,6 +17,11 @@ class SurplusTest extends WithBlog {
       """;
   private static final String USERS = "select id, name from users order by id";
   private static final String MEMBERS = "select id, name from members order by id";
+  private static final String TEAMS =
+      """
+      create table teams (id int primary key, name text);
+      create table players (id int primary key, team int %s);
+      """;
   private static final String DOUBTS =
       "select count(*) from caravan.verification where doubt is not null";
 
@@ -101,20 +106,10 @@ class SurplusTest extends WithBlog {
   @Test
   void parentsGoAfterTheirChildrenAlsoWhereAPersonIsAskedAboutThese() {
     caravan.stop();
-    central.execute(
-        """
-        create table teams (id int primary key, name text);
-        create table players (id int primary key, team int);
-        select caravan.track('teams', '{name}'), caravan.track('players', '{team}');
-        insert into teams select i, 'team ' || i from generate_series(1, 1500) as i;
-        insert into players select i, i from generate_series(1, 1500) as i;
-        """);
+    givenTeams(1500);
     caravan.client(
         "forum",
-        """
-        create table teams (id int primary key, name text);
-        create table players (id int primary key, team int references teams);
-        """,
+        TEAMS.formatted("references teams"),
         """
         [{"source": "public.players", "table": "public.players", "key": {"id": "id"}, "columns": {"team": "team"}},
          {"source": "public.teams", "table": "public.teams", "key": {"id": "id"}, "columns": {"name": "name"}}]
@@ -156,23 +151,14 @@ class SurplusTest extends WithBlog {
   @Test
   void aParentGoesAfterItsChildrenThatTheRunOfAnotherClientHasFound() {
     caravan.stop();
-    central.execute(
-        """
-        create table teams (id int primary key, name text);
-        create table players (id int primary key, team int);
-        select caravan.track('teams', '{name}'), caravan.track('players', '{team}');
-        insert into teams values (1, 'one');
-        insert into players values (1, 1);
-        """);
-    String tables =
-        "create table teams (id int primary key, name text); create table players (id int primary key, team int %s);";
+    givenTeams(1);
     String mapping =
         """
         [{"source": "public.teams", "table": "public.teams", "key": {"id": "id"}, "columns": {"name": "name"}},
          {"source": "public.players", "table": "public.players", "key": {"id": "id"}, "columns": {"team": "team"}}]
         """;
-    caravan.client("forum", tables.formatted(""), mapping);
-    caravan.client("shop", tables.formatted("references teams"), mapping);
+    caravan.client("forum", TEAMS.formatted(""), mapping);
+    caravan.client("shop", TEAMS.formatted("references teams"), mapping);
     caravan.start();
     for (String client : new String[] {"forum", "shop"}) {
       caravan.awaitEqual("table players", client, "table players");
@@ -194,22 +180,12 @@ class SurplusTest extends WithBlog {
   @ValueSource(strings = {"P0001", "57014"})
   void aSourceThatCannotBeComparedDoesNotHoldUpThoseThatFollow(String sqlState) {
     caravan.stop();
-    central.execute(
-        """
-        create table teams (id int primary key, name text);
-        create table players (id int primary key, team int);
-        create function checked(int) returns int language sql as 'select $1';
-        select caravan.track('teams', '{name}'), caravan.track('players', '{team}');
-        insert into teams select i, 'team ' || i from generate_series(1, 50) as i;
-        insert into players select i, i from generate_series(1, 50) as i;
-        """);
+    givenTeams(50);
+    String checked = "create function checked(int) returns int language sql as 'select $1'";
+    central.execute(checked);
     caravan.client(
         "forum",
-        """
-        create table teams (id int primary key, name text);
-        create table players (id int primary key, team int);
-        create function checked(int) returns int language sql as 'select $1';
-        """,
+        TEAMS.formatted("") + checked,
         """
         [{"source": "public.teams", "table": "public.teams", "key": {"id": "id"}, "columns": {"name": "name"}},
          {"source": "public.players", "table": "public.players", "key": {"id": "id"},
@@ -234,6 +210,18 @@ class SurplusTest extends WithBlog {
     String doubted =
         "select string_agg(source, ' ') from caravan.verification where client = 'forum' and doubt is not null";
     awaitLong().until(() -> "public.players".equals(central.value(doubted)));
+  }
+
+  /** Each has one player. */
+  private void givenTeams(int count) {
+    central.execute(
+        TEAMS.formatted("")
+            + """
+            select caravan.track('teams', '{name}'), caravan.track('players', '{team}');
+            insert into teams select i, 'team ' || i from generate_series(1, %1$d) as i;
+            insert into players select i, i from generate_series(1, %1$d) as i;
+            """
+                .formatted(count));
   }
 
   private void losesUnseen(int count) {
