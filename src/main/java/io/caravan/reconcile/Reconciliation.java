@@ -340,7 +340,9 @@ final class Reconciliation {
       int atOnce = (int) Math.max(settings.limits().few() / rowsOfABucket, 1);
       at = at.at(Phase.LIST, scope.of(differing)).listing(atOnce);
     }
-    ledger.keep(at);
+    if (buckets > 0) { // Otherwise what is left is quicker than a checkpoint.
+      ledger.keep(at);
+    }
   }
 
   /**
@@ -382,11 +384,12 @@ final class Reconciliation {
     }
     if (areNotesRight()) {
       at = at.at(Phase.DECIDE);
-    } else if (at.scope().replicated()) {
-      at = at.at(Phase.FIND_ORPHANS);
-    } else {
-      at = at.at(Phase.DIGEST_REPLICATED, replicatedRows());
+      return;
     }
+    at =
+        at.scope().replicated()
+            ? at.at(Phase.FIND_ORPHANS)
+            : at.at(Phase.DIGEST_REPLICATED, replicatedRows());
     ledger.keep(at);
   }
 
