@@ -12,9 +12,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
  * What a page costs the client, beside a bare upsert of the same rows in one statement: a large
@@ -44,17 +42,16 @@ final class ApplyCost implements Section {
         "columns": {"name": "name", "email": "email"}, "rows": "%s"}]
       """;
 
-  // What becomes of the page's rows before it comes. The table's other rows stay: to change them,
-  // too, would make the table longer, and small pages slower.
-  private static final Map<String, String> BEFORE = new LinkedHashMap<>();
-
-  static {
-    BEFORE.put(
-        "rows that are new",
-        "delete from users where id <= %1$d; delete from caravan.replicated where (canonical_key::jsonb ->> 0)::bigint <= %1$d");
-    BEFORE.put("rows that differ", "update users set name = name || '.' where id <= %d");
-    BEFORE.put("rows that are equal", "select 1");
-  }
+  private static final String DIFFER = "update users set name = name || '.' where id <= %d";
+  private static final List<Kind> KINDS =
+      List.of(
+          new Kind(
+              "rows that are new",
+              "delete from users where id <= %1$d; delete from caravan.replicated where (canonical_key::jsonb ->> 0)::bigint <= %1$d",
+              "off"),
+          new Kind("rows that differ", DIFFER, "off"),
+          new Kind("rows that are equal", "select 1", "off"),
+          new Kind("rows that differ, and the commit waits for the disk", DIFFER, "on"));
 
   @Override
   public void run(Stage stage, Options options, Report report) {
@@ -77,18 +74,25 @@ final class ApplyCost implements Section {
     try (Connection connection = pool.getConnection()) {
       for (int pageRows : PAGE_ROWS) {
         String page = page(client, pageRows);
-        for (Map.Entry<String, String> before : BEFORE.entrySet()) {
+        for (Kind kind : KINDS) {
+          execute(connection, "set synchronous_commit = " + kind.commit);
           Report.Case cost =
               report.begin(
-                  "apply", "a page of %,d %s".formatted(pageRows, before.getKey()), "bare upsert");
+                  "apply", "a page of %,d %s".formatted(pageRows, kind.name), "bare upsert");
           for (int turn = 0; turn < options.turns(); turn++) {
-            measure(pool, connection, before.getValue().formatted(pageRows), pageRows, page, cost);
+            measure(pool, connection, kind.before.formatted(pageRows), pageRows, page, cost);
           }
           cost.print();
         }
       }
     } catch (SQLException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  private static void execute(Connection connection, String sql) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(sql);
     }
   }
 
@@ -200,4 +204,13 @@ final class ApplyCost implements Section {
         """
             .formatted(pageRows));
   }
+
+  /**
+   * A kind of page.
+   *
+   * @param before what becomes of its rows before it comes. The table's other rows stay: to change
+   *     them, too, would make the table longer, and small pages slower.
+   * @param commit how it commits, a value of {@code synchronous_commit}
+   */
+  private record Kind(String name, String before, String commit) {}
 }
