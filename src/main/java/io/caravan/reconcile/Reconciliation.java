@@ -340,7 +340,7 @@ final class Reconciliation {
       int atOnce = (int) Math.max(settings.limits().few() / rowsOfABucket, 1);
       at = at.at(Phase.LIST, scope.of(differing)).listing(atOnce);
     }
-    if (buckets > 0) { // Otherwise what is left is quicker than a checkpoint.
+    if (!is(Phase.LIST) || at.left() > 0) { // An empty list is quicker than a checkpoint.
       ledger.keep(at);
     }
   }
