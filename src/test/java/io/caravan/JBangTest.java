@@ -10,6 +10,7 @@ import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -145,7 +146,10 @@ class JBangTest {
     Path route = project.resolve("routes").resolve(file);
     String text = Files.readString(route);
     assertThat(text).contains(old);
-    Files.writeString(route, text.replace(old, edited));
+    // A file that is written in place changes twice: it is emptied, then filled. Camel may see
+    // both.
+    Path whole = Files.writeString(project.resolve("edited"), text.replace(old, edited));
+    Files.move(whole, route, StandardCopyOption.ATOMIC_MOVE);
   }
 
   @Test
