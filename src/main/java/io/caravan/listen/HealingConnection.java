@@ -172,6 +172,9 @@ final class HealingConnection implements InvocationHandler {
     deliver(connection.getBackendPID(), Listener.LISTEN_RING);
     while (!closed) {
       PGNotification[] heard = connection.getNotifications(watch.patienceMillis());
+      if (heard.length > 0) {
+        reading.rung(watch.isAsleep());
+      }
       for (PGNotification notification : heard) {
         deliver(notification.getPID(), notification.getParameter());
       }

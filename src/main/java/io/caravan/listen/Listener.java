@@ -126,6 +126,11 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
   /** What the watch asks; the reads are set after the first connection was made. */
   private final class Reading implements Watch.Reading {
     @Override
+    public void rung(boolean toLook) {
+      reads.rung(toLook);
+    }
+
+    @Override
     public Look look() throws CentralFailure {
       return reads.look();
     }

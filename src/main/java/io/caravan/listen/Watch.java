@@ -217,6 +217,13 @@ final class Watch {
 
   /** Reads on for the clients that have nothing to do. */
   interface Reading {
+    /**
+     * The bell has rung.
+     *
+     * @param toLook whether to read on before the clients are woken, without waiting for that
+     */
+    void rung(boolean toLook);
+
     /** What there is. */
     Look look() throws CentralFailure;
 

@@ -44,6 +44,8 @@ final class Chains {
   private final Map<String, End> ends = new HashMap<>();
   private int characters;
   private long wokenAt = System.nanoTime();
+  private long rungAt = wokenAt;
+  private long lookedAt = wokenAt;
   // How many waited for the last page that was found, how many have come back since, and how many
   // wait now.
   private int took;
@@ -161,6 +163,19 @@ final class Chains {
     }
   }
 
+  /** The bell has rung. */
+  synchronized void rung() {
+    rungAt = System.nanoTime();
+  }
+
+  /**
+   * There may be changes, for which the bell has rung. A page that was looked for since has them
+   * all: nobody need read once more.
+   */
+  synchronized void wakeAfterRing() {
+    wake(lookedAt - rungAt > 0 ? lookedAt : System.nanoTime());
+  }
+
   /** When there may have been changes for the last time, in nanoseconds. */
   synchronized long wokenAt() {
     return wokenAt;
@@ -183,6 +198,9 @@ final class Chains {
           return Look.unknown();
         }
         looks.put(end.place(), new CompletableFuture<>());
+      }
+      if (!looks.isEmpty()) {
+        lookedAt = System.nanoTime();
       }
       for (Map.Entry<Place, CompletableFuture<Page>> look : looks.entrySet()) {
         pages.put(look.getKey().key(), look.getValue());

@@ -1,5 +1,6 @@
 package io.caravan.read;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.caravan.CentralFailure;
 import io.caravan.client.Cursor;
 import io.caravan.client.KeptByClient;
@@ -15,6 +16,8 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import javax.sql.DataSource;
 import org.apache.camel.Body;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Central's changes, read once for all clients that stand at the same point, and a page ahead. See
@@ -24,6 +27,7 @@ public final class Reads implements KeptByClient {
   // A page of an initial load may have this many times the rows: nobody waits for it, and most of
   // what it takes it takes once.
   private static final int LOAD_FACTOR = 10;
+  private static final Logger LOG = LoggerFactory.getLogger(Reads.class);
 
   // As many threads as there are chains in the midst of a backlog, and initial loads.
   private final Executor ahead =
@@ -40,7 +44,6 @@ public final class Reads implements KeptByClient {
           ahead);
   private final InitialLoads loads = new InitialLoads(this::readToLoad, ahead);
   private final Map<String, Long> refusedAt = new ConcurrentHashMap<>();
-  private volatile long lookedAt = System.nanoTime();
 
   private DataSource connections;
   private int largestRow = LargestRow.of("");
@@ -71,7 +74,32 @@ public final class Reads implements KeptByClient {
    * @param why the notification that was heard; anything else if there was none
    */
   public void wake(@Body Object why) {
-    chains.wake(Listener.PAGE_RING.equals(why) ? lookedAt : System.nanoTime());
+    if (Listener.PAGE_RING.equals(why) || why instanceof JsonNode) {
+      chains.wakeAfterRing();
+    } else {
+      chains.wake(System.nanoTime());
+    }
+  }
+
+  /**
+   * The bell has rung.
+   *
+   * @param toLook whether to read on at once, so that the page is on its way before the clients are
+   *     woken for it
+   */
+  public void rung(boolean toLook) {
+    chains.rung();
+    if (toLook && chains.isApplied()) {
+      ahead.execute(this::lookAhead);
+    }
+  }
+
+  private void lookAhead() {
+    try {
+      chains.look();
+    } catch (CentralFailure e) {
+      LOG.debug("Can't read ahead; the clients that are woken will meet and report the cause", e);
+    }
   }
 
   /**
@@ -80,7 +108,6 @@ public final class Reads implements KeptByClient {
    * @throws CentralFailure if central can't be read
    */
   public Look look() throws CentralFailure {
-    lookedAt = System.nanoTime();
     return chains.look();
   }
 

@@ -430,6 +430,11 @@ class WatchTest {
     }
 
     @Override
+    public void rung(boolean toLook) {
+      throw new IllegalStateException("a watch hears nothing by itself");
+    }
+
+    @Override
     public Look look() {
       looks++;
       transactions++;

@@ -277,6 +277,52 @@ class ChainsTest {
   }
 
   @Test
+  void aRingIsNoReasonToReadOnceMoreAfterALook() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    chains.rung();
+    chains.look();
+
+    chains.wakeAfterRing();
+
+    assertThat(blog.next(chains.wokenAt())).contains("Countess");
+    assertThat(blog.hasMore).isFalse();
+    assertThat(chains.awaitMore(blog.place(), blog.readAt, 0)).isFalse();
+  }
+
+  @Test
+  void whatALookHasNotSeenIsReadAfterARing() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    chains.rung();
+    chains.look();
+    central.execute("update users set name = 'Rob' where id = 2");
+    chains.rung();
+
+    chains.wakeAfterRing();
+
+    assertThat(blog.next(chains.wokenAt())).contains("Countess").doesNotContain("Rob");
+    assertThat(blog.hasMore).isTrue();
+    assertThat(blog.next(chains.wokenAt())).contains("Rob");
+  }
+
+  @Test
+  void whoReadsAfterARingThatNobodyLookedForSeesTheChange() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    long readAt = blog.readAt;
+    central.execute("update users set name = 'Countess' where id = 1");
+    chains.rung();
+
+    chains.wakeAfterRing();
+
+    assertThat(chains.awaitMore(blog.place(), readAt, 0)).isTrue();
+    assertThat(blog.next(chains.wokenAt())).contains("Countess");
+  }
+
+  @Test
   void aLookThatFindsNothingSaysUpToWhen() throws CentralFailure {
     Client blog = new Client("blog");
     blog.next(System.nanoTime());
@@ -444,6 +490,7 @@ class ChainsTest {
     private final List<Wanted> sources;
     private Cursor cursor;
     private boolean hasMore = true;
+    private long readAt;
 
     Client(String name) {
       this(name, null);
@@ -469,6 +516,7 @@ class ChainsTest {
     String next(long woken) throws CentralFailure {
       Page page = chains.next(place(), woken);
       hasMore = page.hasMore();
+      readAt = page.began();
       if (!page.isEmpty() || !page.isShared()) {
         Cursor next = page.answer().cursor();
         cursor = page.isShared() ? loadedAs(cursor, next) : next;
