@@ -5,7 +5,7 @@ do $$
 declare
   -- In the order of the files.
   called_by_hubs constant text[] := '{
-    sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, find_problems, measure,
+    sleep_lock, fall_asleep, wake_up, changes_since, shows_all_of, sources, descriptions, read, refusing_clients, find_problems, measure,
     store_dead_letters, resolve, resend, compact, doubt, claim_run, keep_on, type_named, unknown_types, is_comparable, local_digest,
     keep_local_digest, source_of_run, suspect_keys, suspect_noted, suspect_gone, keys_to_check, changed_since_check,
     keep_verdicts, tally, keep_findings, note, progress, repair, end_run, finish_run, run_failed}';
