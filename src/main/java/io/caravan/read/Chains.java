@@ -44,6 +44,7 @@ final class Chains {
   private final Map<String, End> ends = new HashMap<>();
   private int characters;
   private long wokenAt = System.nanoTime();
+  // When the bell rang last, and when somebody last began to look.
   private long rungAt = wokenAt;
   private long lookedAt = wokenAt;
   // How many waited for the last page that was found, how many have come back since, and how many
