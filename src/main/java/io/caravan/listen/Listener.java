@@ -1,7 +1,6 @@
 package io.caravan.listen;
 
 import com.impossibl.postgres.api.jdbc.PGConnection;
-import io.caravan.CentralFailure;
 import io.caravan.client.Clients;
 import io.caravan.jdbc.PasswordFile;
 import io.caravan.read.Look;
@@ -131,7 +130,7 @@ public final class Listener extends PGSimpleDataSource implements AutoCloseable 
     }
 
     @Override
-    public Look look() throws CentralFailure {
+    public Look look() {
       return reads.look();
     }
 

@@ -1,6 +1,5 @@
 package io.caravan.listen;
 
-import io.caravan.CentralFailure;
 import io.caravan.read.Look;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -128,7 +127,7 @@ final class Watch {
   }
 
   private boolean look(long now) throws SQLException {
-    Look look = read();
+    Look look = reading.look();
     lookNanos = (3 * lookNanos + System.nanoTime() - now) / 4;
     boolean news = look.found() == Look.Found.PAGE;
     hasPage = news;
@@ -146,17 +145,10 @@ final class Watch {
     return news;
   }
 
-  /** A central that can't be read by the one connection may still answer the other. */
-  private Look read() {
-    try {
-      return reading.look();
-    } catch (CentralFailure e) {
-      LOG.debug("Can't read on", e);
-      return Look.unknown();
-    }
-  }
-
-  /** Where nothing can be read, central is asked whether there is something. */
+  /**
+   * Where nothing can be read, central is asked whether there is something: it may still answer
+   * this connection.
+   */
   private boolean ask(long now) throws SQLException {
     String since = snapshot.isEmpty() ? "null" : statement.enquoteLiteral(snapshot);
     try (ResultSet answer =
@@ -225,7 +217,7 @@ final class Watch {
     void rung(boolean toLook);
 
     /** What there is. */
-    Look look() throws CentralFailure;
+    Look look();
 
     /** Whether most of the clients that took the last page have applied it. */
     boolean isApplied();

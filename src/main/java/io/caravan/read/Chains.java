@@ -200,12 +200,10 @@ final class Chains {
         }
         looks.put(end.place(), new CompletableFuture<>());
       }
-      if (!looks.isEmpty()) {
-        lookedAt = System.nanoTime();
-      }
       for (Map.Entry<Place, CompletableFuture<Page>> look : looks.entrySet()) {
+        lookedAt = System.nanoTime();
         pages.put(look.getKey().key(), look.getValue());
-        untaken.put(look.getKey().chain(), new Untaken(look.getKey().key(), System.nanoTime()));
+        untaken.put(look.getKey().chain(), new Untaken(look.getKey().key(), lookedAt));
       }
     }
     return looks.isEmpty() ? Look.unknown() : found(looks);

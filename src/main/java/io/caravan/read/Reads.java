@@ -90,25 +90,21 @@ public final class Reads implements KeptByClient {
   public void rung(boolean toLook) {
     chains.rung();
     if (toLook && chains.isApplied()) {
-      ahead.execute(this::lookAhead);
-    }
-  }
-
-  private void lookAhead() {
-    try {
-      chains.look();
-    } catch (CentralFailure e) {
-      LOG.debug("Can't read ahead; the clients that are woken will meet and report the cause", e);
+      ahead.execute(this::look);
     }
   }
 
   /**
-   * Reads on for the clients that have nothing to do.
-   *
-   * @throws CentralFailure if central can't be read
+   * Reads on for the clients that have nothing to do. Where central can't be read, that is not
+   * known: the clients that are woken then meet the cause, and report it.
    */
-  public Look look() throws CentralFailure {
-    return chains.look();
+  public Look look() {
+    try {
+      return chains.look();
+    } catch (CentralFailure e) {
+      LOG.debug("Can't read on", e);
+      return Look.unknown();
+    }
   }
 
   /** Whether most of the clients that took the last page have applied it. */

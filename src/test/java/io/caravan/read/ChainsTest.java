@@ -278,9 +278,7 @@ class ChainsTest {
 
   @Test
   void aRingIsNoReasonToReadOnceMoreAfterALook() throws CentralFailure {
-    Client blog = new Client("blog");
-    blog.next(System.nanoTime());
-    central.execute("update users set name = 'Countess' where id = 1");
+    Client blog = oneChangeBehind();
     chains.rung();
     chains.look();
 
@@ -293,9 +291,7 @@ class ChainsTest {
 
   @Test
   void whatALookHasNotSeenIsReadAfterARing() throws CentralFailure {
-    Client blog = new Client("blog");
-    blog.next(System.nanoTime());
-    central.execute("update users set name = 'Countess' where id = 1");
+    Client blog = oneChangeBehind();
     chains.rung();
     chains.look();
     central.execute("update users set name = 'Rob' where id = 2");
@@ -310,10 +306,8 @@ class ChainsTest {
 
   @Test
   void whoReadsAfterARingThatNobodyLookedForSeesTheChange() throws CentralFailure {
-    Client blog = new Client("blog");
-    blog.next(System.nanoTime());
+    Client blog = oneChangeBehind();
     long readAt = blog.readAt;
-    central.execute("update users set name = 'Countess' where id = 1");
     chains.rung();
 
     chains.wakeAfterRing();
@@ -335,9 +329,7 @@ class ChainsTest {
 
   @Test
   void whileAPageWaitsNobodyKnowsWhatFollows() throws CentralFailure {
-    Client blog = new Client("blog");
-    blog.next(System.nanoTime());
-    central.execute("update users set name = 'Countess' where id = 1");
+    Client blog = oneChangeBehind();
     chains.look();
 
     assertThat(chains.look()).isEqualTo(Look.unknown());
@@ -348,9 +340,7 @@ class ChainsTest {
 
   @Test
   void aLookThatFailsLeavesNothingBehind() throws CentralFailure {
-    Client blog = new Client("blog");
-    blog.next(System.nanoTime());
-    central.execute("update users set name = 'Countess' where id = 1");
+    Client blog = oneChangeBehind();
     isDown = true;
     assertThatThrownBy(chains::look).hasMessageContaining("central is down");
     isDown = false;
@@ -450,6 +440,14 @@ class ChainsTest {
 
     assertThat(chains.awaitMore(blog.place(), since, 0)).isTrue();
     assertThat(chains.awaitMore(blog.place(), System.nanoTime(), 0)).isFalse();
+  }
+
+  /** A client that had everything until the Countess came. */
+  private Client oneChangeBehind() throws CentralFailure {
+    Client blog = new Client("blog");
+    blog.next(System.nanoTime());
+    central.execute("update users set name = 'Countess' where id = 1");
+    return blog;
   }
 
   private CompletableFuture<String> ask(Client client, long woken) {
